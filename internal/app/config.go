@@ -1,0 +1,109 @@
+package app
+
+// FileName is the name of the file, at the top of PATH, that holds what cannot
+// be inferred.
+const FileName = "road.yaml"
+
+// A Config is road.yaml (apiVersion road/v1). Every field has a default, so an
+// absent file is an empty Config.
+type Config struct {
+	File      string                       // "" where there is no road.yaml
+	Manifests []string                     // files or folders; default: every manifest below Root
+	Images    map[string]ImageConfig       // by image name without tag
+	Checks    []Check                      // the app works when all pass
+	Foothold  Foothold                     // the app's own holes, where it has any
+	Steps     map[string]*Choices          // by step name
+	Secrets   map[string]map[string]string // by Secret name: values for what PATH refers to and lacks
+
+	tags string // "" or "stop"
+}
+
+// An ImageConfig says how one image is built. In YAML it is a mapping, or only
+// the name of the context folder.
+type ImageConfig struct {
+	Context    string
+	Dockerfile string // default: Dockerfile in Context
+	Target     string
+	Args       map[string]string
+}
+
+// A Check is one thing that a legitimate client does. Exactly one of HTTP, TCP
+// and Pod is set.
+type Check struct {
+	Name      string
+	Line      int // in road.yaml; 0 for an inferred check
+	HTTP      *HTTPCheck
+	TCP       *TCPCheck
+	Pod       *PodCheck
+	Increases bool      // the first group of the body is a number, and greater on the next call
+	Restart   string    // this workload's pods are made anew before the check
+	From      CheckFrom // who asks; the zero value is the users' way in
+}
+
+// A CheckFrom says where the client of a check stands.
+type CheckFrom struct {
+	Workload  string            // with this workload's labels
+	Namespace string            // in this namespace
+	Labels    map[string]string // with these labels
+}
+
+// An HTTPCheck is a request to a Service.
+type HTTPCheck struct {
+	Service string
+	Port    int
+	Path    string // default "/"
+	Status  int    // default 200
+	Body    string // regular expression, "" for any
+}
+
+// A TCPCheck is a connection to a Service.
+type TCPCheck struct {
+	Service string
+	Port    int
+	Send    string // "" sends nothing
+	Expect  string // regular expression, "" for "it connects"
+}
+
+// A PodCheck is a client program, from one of the app's images as it was at 1.0.
+type PodCheck struct {
+	Image   string
+	Command []string
+	Env     map[string]EnvValue
+	Stdout  string // regular expression
+}
+
+// An EnvValue is a literal, or a key of a Secret.
+type EnvValue struct {
+	Value       string
+	Secret, Key string
+}
+
+// A Foothold tells how an attacker acts through holes of the app itself.
+type Foothold struct {
+	Command *Hole // runs {command}
+	Request *Hole // fetches {uri}
+}
+
+// A Hole is one way in, in the form of an HTTP GET to a Service.
+type Hole struct {
+	Service string
+	Port    int
+	Path    string // holds {command} or {uri}, which is put in query-escaped
+}
+
+// Choices are the choices for one step: by workload name or ID, kept as they
+// were written until the step asks for them in its own form.
+type Choices struct {
+	Line      int
+	workloads map[string]rawChoice
+}
+
+// TagsByStop says whether a step that changes an image names the image after
+// the stop ("steps: {tags: stop}"): the demo's choice. Default: tags are never
+// touched.
+func (c *Config) TagsByStop() bool { return c.tags == "stop" }
+
+// Choice decodes what road.yaml chooses for workload in step into into, a
+// pointer to a struct with json tags. It leaves into as it was where nothing is
+// chosen; an unknown key or a wrong type is a Problem with its line.
+func (c *Config) Choice(step string, w *Workload, into any) error { return c.choice(step, w, into) }

@@ -1,0 +1,51 @@
+package app
+
+// A Dockerfile is one Dockerfile, kept byte for byte, with its instructions as
+// BuildKit's parser reads them.
+type Dockerfile struct {
+	File    string // slash-separated, relative to App.Root
+	Content []byte
+	Stages  []*Stage
+}
+
+// A Stage is one FROM and what follows it.
+type Stage struct {
+	Name         string // the name behind AS, "" for none
+	Base         string // the image or stage behind FROM, ARGs filled in where they have a value
+	Line         int    // line of FROM, 1-based
+	EndLine      int    // last line of the stage's last instruction
+	Instructions []Instruction
+}
+
+// An Instruction is one instruction with the lines that it covers,
+// continuation lines and heredocs included.
+type Instruction struct {
+	Name    string // upper case: "RUN", "USER"
+	Args    string // everything behind the name, continuation lines joined by one space
+	Line    int    // first line, 1-based
+	EndLine int    // last line
+}
+
+// Final is the stage that makes the image: the one called target, else the
+// last. It is nil where there is no such stage.
+func (d *Dockerfile) Final(target string) *Stage {
+	if target == "" && len(d.Stages) > 0 {
+		return d.Stages[len(d.Stages)-1]
+	}
+	for _, s := range d.Stages {
+		if s.Name == target {
+			return s
+		}
+	}
+	return nil
+}
+
+// Last finds the stage's last instruction of that name, nil if there is none.
+func (s *Stage) Last(name string) *Instruction {
+	for i := len(s.Instructions) - 1; i >= 0; i-- {
+		if s.Instructions[i].Name == name {
+			return &s.Instructions[i]
+		}
+	}
+	return nil
+}

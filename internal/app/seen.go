@@ -1,0 +1,72 @@
+package app
+
+// Seen is what runs of an application showed. It only grows: a run that needed
+// a directory is not contradicted by one that did not.
+//
+// It is plain data so that `road learn -o` can save it and `road fix --seen`
+// can read it back.
+type Seen struct {
+	Images     map[string]ImageFacts             `json:"images,omitempty"`     // by Image.Ref, with the content that was run
+	Containers map[string]map[string]*SeenInside `json:"containers,omitempty"` // by Workload.ID, then container name
+}
+
+// ImageFacts is what is known of an image once it has been built or pulled.
+type ImageFacts struct {
+	ID         string            `json:"id"`         // changes whenever the content or the config does
+	User       string            `json:"user"`       // as in the image config: "", "5678", "redis", "1:2"
+	WorkingDir string            `json:"workingDir"` // "" means /
+	Entrypoint []string          `json:"entrypoint"` //
+	Cmd        []string          `json:"cmd"`        //
+	Env        []string          `json:"env"`        // KEY=value
+	Volumes    []string          `json:"volumes"`    // directories that the image declares as volumes, sorted
+	Ports      []int             `json:"ports"`      // exposed TCP ports, sorted
+	Accounts   []Account         `json:"accounts"`   // the image's /etc/passwd
+	Owners     map[string]Owner  `json:"owners"`     // of WorkingDir, HOME and Volumes, where they exist
+	Bytes      int64             `json:"bytes"`      // of all layers, unpacked
+	Labels     map[string]string `json:"labels,omitempty"`
+	Note       string            `json:"note,omitempty"` // how it came about where that is not as written: "debian:trixie-slim made from Debian's packages"
+}
+
+// An Account is one line of an image's /etc/passwd.
+type Account struct {
+	Name  string `json:"name"`
+	UID   int    `json:"uid"`
+	GID   int    `json:"gid"`
+	Home  string `json:"home"`
+	Shell string `json:"shell"`
+}
+
+// An Owner is who may do what with a file, as the image has it.
+type Owner struct {
+	UID  int    `json:"uid"`
+	GID  int    `json:"gid"`
+	Mode uint32 `json:"mode"` // permission bits, setuid, setgid and sticky as in chmod(1)
+}
+
+// SeenInside is what one container did, over all runs.
+type SeenInside struct {
+	Written []string `json:"written"` // directories of the image whose content changed, sorted, none below another
+	Denied  []Denied `json:"denied"`  // what a stricter run was refused
+	Listens []int    `json:"listens"` // TCP ports that the app listened on
+}
+
+// A Denied is one thing that the application was seen to need and not get.
+type Denied struct {
+	What string `json:"what"` // "write", "read"
+	Name string `json:"name"` // the path
+	Line string `json:"line"` // the log line that showed it
+}
+
+// Inside gives the record of one container, made if it is not there yet.
+func (s *Seen) Inside(workload, container string) *SeenInside {
+	if s.Containers == nil {
+		s.Containers = map[string]map[string]*SeenInside{}
+	}
+	if s.Containers[workload] == nil {
+		s.Containers[workload] = map[string]*SeenInside{}
+	}
+	if s.Containers[workload][container] == nil {
+		s.Containers[workload][container] = &SeenInside{}
+	}
+	return s.Containers[workload][container]
+}

@@ -1,0 +1,78 @@
+// Package edit changes YAML manifests and Dockerfiles by splicing bytes: every
+// byte outside the change stays as it was. It never decodes and encodes a file.
+//
+// A change is data (Edit), so showing it as a diff, trying it on a copy and
+// writing it are one path: Apply makes the new bytes, Diff shows them, Write
+// puts them on disk.
+package edit
+
+import "road/internal/app"
+
+// An Edit is one change to one file. Exactly one of Set, Lines and Create is
+// given. Edits of one file are applied in the order in which they stand.
+type Edit struct {
+	File   string // slash-separated, relative to the application's root
+	Set    *Set
+	Lines  *Lines
+	Create []byte // a new file with this content; an error where the file exists
+}
+
+// A Set gives a value its place in a YAML or JSON document.
+type Set struct {
+	Doc   int      // document in the file, 0 first; a List's items count through Path
+	Path  app.Path // from the top of the document; missing mappings on the way are made; a sequence index equal to its length appends
+	Value any      // string, bool, int, int64, float64, Map, []any of these; nil takes the key out
+
+	// Before names the sibling in front of which a new key goes. Where it is
+	// empty or does not stand, the key goes to the end of its mapping. It holds
+	// for the first mapping on the way that has to be made.
+	Before string
+
+	// Comment is one line of text, without "#", that goes above a new key.
+	Comment string
+}
+
+// A Map is a mapping whose keys keep their order.
+type Map []Field
+
+// A Field is one key of a Map.
+type Field struct {
+	Key   string
+	Value any
+}
+
+// Lines replaces whole lines of a Dockerfile. Line numbers are those of the file
+// before any edit of the same call of Apply.
+type Lines struct {
+	After   int    // the change begins behind this line, 1-based; 0 is the top of the file
+	Replace int    // so many lines behind After go away; 0 only inserts
+	Text    string // what comes instead, lines joined by \n without a last one; "" for nothing
+}
+
+// A Refused is an edit that could not be done safely. The file it names stays
+// as it is.
+type Refused struct {
+	app.Pos
+	Message string
+	Hint    string
+}
+
+// Error gives "file:line: message".
+func (r *Refused) Error() string { return r.Pos.String() + ": " + r.Message }
+
+// Files maps slash-separated names, relative to the application's root, to content.
+type Files map[string][]byte
+
+// Apply gives the new content of every file that edits change; files itself is
+// not changed. The result leaves out files with a refused edit, all of which
+// the second value names, in order: either every edit of a file is done or none
+// is.
+func Apply(files Files, edits []Edit) (Files, []*Refused) { return nil, nil }
+
+// Diff gives the unified diff between two sets of files, with a/ and b/ before
+// the names, sorted by name; "" where nothing differs.
+func Diff(before, after Files) string { return "" }
+
+// Write replaces files below root one by one, each atomically, with the owner
+// and mode that the file had. Links that lead out of root are an error.
+func Write(root string, files Files) error { return nil }

@@ -1,0 +1,91 @@
+// Package step is the contract of a step of the road: what every folder under
+// steps/ declares as its Step, and what the driver may count on.
+package step
+
+import (
+	"context"
+
+	"road/internal/app"
+	"road/internal/edit"
+	"road/internal/sandbox"
+)
+
+// A Step closes one way in. Each folder under steps/ declares one, as var Step.
+type Step struct {
+	Name    string // kebab-case, never changes: CLI argument, JSON id, SARIF ruleId
+	Title   string // imperative: "Run as a non-root user"
+	Explain string // explain.md, embedded: What changes? What does this prevent? What can it break? How is it proven?
+	Refs    []Ref  // Pod Security, CIS (with version), OWASP, ATT&CK
+
+	// Check says what is missing. It is pure: no files, no network, no clock.
+	Check func(*app.App) []Finding
+
+	// Fix says what to change. It is pure too: data, not an act. After its edits
+	// Check reports only findings that NeedsRun, and none once Seen is full. A
+	// workload that cannot be fixed gets no edit, and its finding stays.
+	Fix func(*app.App) ([]edit.Edit, error)
+
+	// Weaken takes the protection away in memory: the positive control where the
+	// app has it already, and the test that takes it out.
+	Weaken func(*app.App)
+
+	Attacks []Attack
+}
+
+// A Ref is an item of a published framework.
+type Ref struct {
+	Framework string // "Pod Security", "CIS Kubernetes 1.12", "OWASP Kubernetes 2025", "ATT&CK v18"
+	ID        string // "restricted: runAsNonRoot", "5.2.7", "K01", "T1611"
+}
+
+// A Finding is one place where a protection is missing.
+type Finding struct {
+	app.Pos
+	Workload  string // app.Workload.ID
+	Container string // "" for the pod
+	Message   string // lower case, no period: `container "web" may run as root`
+	Hint      string // what to write there
+	NeedsRun  bool   // only a run can tell what to write
+}
+
+// Transport is the way an attack takes into the container.
+type Transport string
+
+// The ways in.
+const (
+	Command Transport = "command" // through a hole of the app that runs commands
+	Request Transport = "request" // through a hole of the app that fetches addresses
+	Code    Transport = "code"    // code running inside the app's process, as if a payload had been loaded
+	Other   Transport = "other"   // from outside the container: a neighbour, the registry, the API
+)
+
+// An Attack is one act of an attacker, real, with an effect seen from outside
+// the attacked container.
+type Attack struct {
+	Name      string // kebab-case, never changes
+	Goal      string // what the attacker gets, one line: "install software into the container"
+	Transport Transport
+	Needs     []sandbox.Power // what the engine and host must enforce or show, else Unproven
+	OwnPod    bool            // it changes its container, so it gets a fresh pod from the same spec
+	Open      string          // why the road leaves it open; "" for an attack that its step stops
+
+	// Run acts and judges. An error means Unproven with the reason.
+	Run func(context.Context, *sandbox.Scene) (Outcome, error)
+}
+
+// A Verdict is what an attack came to.
+type Verdict string
+
+// The verdicts. The zero value counts as Unproven.
+const (
+	Unproven  Verdict = "unproven"
+	Succeeded Verdict = "succeeded"
+	Blocked   Verdict = "blocked"
+)
+
+// An Outcome is a verdict with the lines that show it.
+type Outcome struct {
+	Verdict  Verdict
+	Evidence string // real lines, as they came: "touch: /app/x: Read-only file system"
+	Reason   string // why it is unproven
+}

@@ -1,0 +1,145 @@
+package walk
+
+import (
+	"road/internal/sandbox"
+	"road/internal/step"
+)
+
+// Schema names the form of a Report in JSON. It changes when a field changes its
+// meaning; new fields do not change it.
+const Schema = "road/report/v1"
+
+// A Report is everything that a walk found. Every output is a view of it.
+type Report struct {
+	Schema   string       `json:"schema"`
+	App      string       `json:"app"`
+	Engine   sandbox.Info `json:"engine"`
+	Stops    []*Stop      `json:"stops"`
+	Matrix   Matrix       `json:"matrix"`
+	Notes    []string     `json:"notes,omitempty"`    // what was inferred or assumed
+	Problems []string     `json:"problems,omitempty"` // files that were passed by
+}
+
+// Status says what became of a step, for the application or one workload.
+type Status string
+
+// The statuses.
+const (
+	Done    Status = "done"
+	Already Status = "already"
+	LeftOut Status = "left-out"
+)
+
+// A Stop is the application after one step.
+type Stop struct {
+	Number    int              `json:"number"` // 1 is the application as it came
+	Step      string           `json:"step"`   // "" at 1
+	Title     string           `json:"title"`
+	Status    Status           `json:"status"`
+	Reason    string           `json:"reason,omitempty"` // why it was left out
+	Workloads []WorkloadResult `json:"workloads,omitempty"`
+	Findings  []Finding        `json:"findings,omitempty"` // what Check said before the fix
+	Diff      string           `json:"diff,omitempty"`
+	Works     Works            `json:"works"`
+	Attacks   []*AttackResult  `json:"attacks,omitempty"` // the step's own
+	Evidence  []Evidence       `json:"evidence,omitempty"`
+	Figures   Figures          `json:"figures"`
+	Parts     Parts            `json:"parts"`
+	Seconds   float64          `json:"seconds"`
+}
+
+// A WorkloadResult is what a step did to one workload.
+type WorkloadResult struct {
+	Name       string   `json:"name"` // "deployment/web"
+	Status     Status   `json:"status"`
+	Reason     string   `json:"reason,omitempty"`
+	Exceptions []string `json:"exceptions"`
+}
+
+// A Finding is a step.Finding in a report.
+type Finding struct {
+	File      string `json:"file"`
+	Line      int    `json:"line"`
+	Workload  string `json:"workload,omitempty"`
+	Container string `json:"container,omitempty"`
+	Message   string `json:"message"`
+	Hint      string `json:"hint,omitempty"`
+}
+
+// Works says whether the application does what its checks ask.
+type Works struct {
+	Verdict string        `json:"verdict"` // "works", "broken"
+	Checks  []CheckResult `json:"checks"`
+}
+
+// A CheckResult is one check, with the real answer.
+type CheckResult struct {
+	Name   string `json:"name"`
+	OK     bool   `json:"ok"`
+	Detail string `json:"detail"`
+}
+
+// An AttackResult is one attack on one target around a stop.
+type AttackResult struct {
+	Name      string         `json:"name"`
+	Goal      string         `json:"goal"`
+	Transport step.Transport `json:"transport"`
+	Target    string         `json:"target"`             // "deployment/web container web"
+	ClosedBy  int            `json:"closedBy,omitempty"` // the stop after which it was blocked first
+	Before    Cell           `json:"before"`             // at the stop before
+	After     Cell           `json:"after"`              // at this stop
+	Alone     Cell           `json:"alone"`              // at 1.0 plus only this step
+}
+
+// A Cell is the outcome of one attack at one stop.
+type Cell struct {
+	Verdict  step.Verdict `json:"verdict"`
+	Evidence string       `json:"evidence,omitempty"`
+	Reason   string       `json:"reason,omitempty"` // why it is unproven
+	Target   string       `json:"target,omitempty"`
+}
+
+// Evidence is something shown beside the attacks: the server's user and PID
+// inside and outside.
+type Evidence struct {
+	Name string `json:"name"`
+	Text string `json:"text"`
+}
+
+// Figures are those of the front workload.
+type Figures struct {
+	ImageBytes   int64         `json:"imageBytes"` // of the front workload's image
+	Images       []ImageFigure `json:"images,omitempty"`
+	WritableDirs int           `json:"writableDirs,omitempty"`
+	Capabilities int           `json:"capabilities,omitempty"`
+}
+
+// An ImageFigure is the unpacked size of one image.
+type ImageFigure struct {
+	Name  string `json:"name"`
+	Bytes int64  `json:"bytes"`
+}
+
+// Parts are seconds of wall time; they overlap where work ran side by side.
+type Parts struct {
+	Build   float64 `json:"build"`
+	Start   float64 `json:"start"`
+	Checks  float64 `json:"checks"`
+	Attacks float64 `json:"attacks"`
+}
+
+// A Matrix shows every attack at every stop.
+type Matrix struct {
+	Stops []int `json:"stops"`
+	Rows  []Row `json:"rows"`
+}
+
+// A Row is one attack; a cell is the worst of its targets: succeeded, then
+// unproven, then blocked.
+type Row struct {
+	Attack  string         `json:"attack"`
+	Step    string         `json:"step"`           // the step that declares it
+	Open    string         `json:"open,omitempty"` // why the road leaves it open
+	Cells   []step.Verdict `json:"cells"`
+	Details []Cell         `json:"details"`
+}
