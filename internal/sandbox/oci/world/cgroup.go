@@ -1,0 +1,153 @@
+package world
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// cgroupRoot is where hosts mount their cgroup hierarchies.
+const cgroupRoot = "/sys/fs/cgroup"
+
+// The node holds all pods of a run as a small node's kernel would, so that a
+// bomb that a pod has no limit for is held here and not by the host.
+const (
+	nodeCgroup = "node"
+	nodeMemory = 2 << 30 // bytes
+	nodePIDs   = 512     // processes and threads
+)
+
+// limit is one file of a cgroup and what is written there.
+type limit struct {
+	file, value string
+	optional    bool // kernels may be built without it
+}
+
+// nodeLimits gives, per hierarchy of cgroup v1, the files of the node's cgroup.
+// The cgroup of cpu has no limit of its own: weights share it out below.
+var nodeLimits = map[string][]limit{
+	"memory": {
+		{file: "memory.limit_in_bytes", value: strconv.Itoa(nodeMemory)},
+		{file: "memory.memsw.limit_in_bytes", value: strconv.Itoa(nodeMemory), optional: true},
+	},
+	"pids": {{file: "pids.max", value: strconv.Itoa(nodePIDs)}},
+	"cpu":  nil,
+}
+
+// nodeLimits2 is the same for cgroup v2.
+var nodeLimits2 = []limit{
+	{file: "memory.max", value: strconv.Itoa(nodeMemory)},
+	{file: "memory.swap.max", value: "0", optional: true},
+	{file: "pids.max", value: strconv.Itoa(nodePIDs)},
+}
+
+// unified says whether root is a cgroup v2 hierarchy.
+func unified(root string) bool {
+	_, err := os.Stat(filepath.Join(root, "cgroup.controllers"))
+	return err == nil
+}
+
+// makeCgroups makes a run's cgroups with the node's limits, in a fresh directory
+// of every hierarchy that matters.
+func makeCgroups(root, id string) error {
+	if unified(root) {
+		return makeCgroups2(root, id)
+	}
+	for _, h := range []string{"memory", "pids", "cpu"} {
+		base := filepath.Join(root, h)
+		if _, err := os.Stat(base); err != nil {
+			continue // the runtime and the doctor say what is missing
+		}
+		dir := filepath.Join(base, id)
+		if err := os.Mkdir(dir, 0o755); err != nil {
+			return fmt.Errorf("make cgroup: %w", err)
+		}
+		if err := makeNode(dir, nodeLimits[h]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// makeCgroups2 does so in the one hierarchy of cgroup v2, where a parent has to
+// hand each controller down.
+func makeCgroups2(root, id string) error {
+	dir := filepath.Join(root, id)
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		return fmt.Errorf("make cgroup: %w", err)
+	}
+	for _, d := range []string{root, dir} {
+		for _, c := range []string{"memory", "pids", "cpu"} {
+			// One that the kernel lacks, or that is handed down already by
+			// another, is seen when its limit is written.
+			_ = os.WriteFile(filepath.Join(d, "cgroup.subtree_control"), []byte("+"+c), 0)
+		}
+	}
+	return makeNode(dir, nodeLimits2)
+}
+
+func makeNode(parent string, limits []limit) error {
+	dir := filepath.Join(parent, nodeCgroup)
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		return fmt.Errorf("make cgroup: %w", err)
+	}
+	for _, l := range limits {
+		err := os.WriteFile(filepath.Join(dir, l.file), []byte(l.value), 0o644)
+		if err != nil && !(l.optional && errors.Is(err, fs.ErrNotExist) || l.optional && errors.Is(err, fs.ErrPermission)) {
+			return fmt.Errorf("limit the node: %w", err)
+		}
+	}
+	return nil
+}
+
+// removeCgroups removes a run's cgroups from every hierarchy, those of all its
+// pods and builds too. They stay busy until their last process is reaped.
+func removeCgroups(root, id string, deadline time.Time) error {
+	tops, err := filepath.Glob(filepath.Join(root, "*", id))
+	if err != nil {
+		return err
+	}
+	for _, top := range append(tops, filepath.Join(root, id)) {
+		for _, d := range deepestFirst(top) {
+			if err := rmdir(d, deadline); err != nil {
+				return fmt.Errorf("remove cgroup: %w", err)
+			}
+		}
+	}
+	return nil
+}
+
+// deepestFirst lists the directories at and below top so that each comes before
+// its parent; none if there is no top.
+func deepestFirst(top string) []string {
+	var dirs []string
+	filepath.WalkDir(top, func(p string, d fs.DirEntry, err error) error {
+		if err == nil && d.IsDir() {
+			dirs = append(dirs, p)
+		}
+		return nil
+	})
+	slices.SortStableFunc(dirs, func(a, b string) int { return strings.Count(b, "/") - strings.Count(a, "/") })
+	return dirs
+}
+
+func rmdir(dir string, deadline time.Time) error {
+	for {
+		err := unix.Rmdir(dir)
+		if err == nil || err == unix.ENOENT {
+			return nil
+		}
+		if err != unix.EBUSY || time.Now().After(deadline) {
+			return &fs.PathError{Op: "rmdir", Path: dir, Err: err}
+		}
+		time.Sleep(2 * time.Millisecond)
+	}
+}
