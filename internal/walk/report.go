@@ -85,10 +85,12 @@ type AttackResult struct {
 	Goal      string         `json:"goal"`
 	Transport step.Transport `json:"transport"`
 	Target    string         `json:"target"`             // "deployment/web container web"
+	Open      string         `json:"open,omitempty"`     // why the road leaves it open
 	ClosedBy  int            `json:"closedBy,omitempty"` // the stop after which it was blocked first
 	Before    Cell           `json:"before"`             // at the stop before
 	After     Cell           `json:"after"`              // at this stop
 	Alone     Cell           `json:"alone"`              // at 1.0 plus only this step
+	Weakened  *Cell          `json:"weakened,omitempty"` // at 1.0 with this protection taken away, where nothing else compares
 }
 
 // A Cell is the outcome of one attack at one stop.

@@ -1,0 +1,375 @@
+package walk
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"road/internal/app"
+	"road/internal/sandbox"
+	"road/internal/step"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// sideBySide is how many attacked pods act at once: enough to wait for several
+// network time-outs together, few enough that an attack that counts processor
+// time is not disturbed much.
+const sideBySide = 4
+
+// A job is one attack on one target.
+type job struct {
+	attack *step.Attack
+	key    key
+}
+
+// attackStop runs every attack of the walk against the application in sequence
+// at a stop, and shows the front's process inside and outside.
+func (w *walker) attackStop(ctx context.Context, stop *Stop) error {
+	cells := w.book.open(stop.Number, false)
+	if w.peaceful {
+		return nil
+	}
+	var jobs []job
+	for _, p := range w.plan {
+		jobs = append(jobs, w.jobs(p.step)...)
+	}
+	if err := w.attack(ctx, stop, InSequence, w.lane, jobs, cells); err != nil {
+		return err
+	}
+	return w.evidence(ctx, stop)
+}
+
+// jobs gives a step's attacks with their targets.
+func (w *walker) jobs(s *step.Step) []job {
+	var jobs []job
+	for i := range s.Attacks {
+		a := &s.Attacks[i]
+		keys := w.book.keys[a.Name]
+		if keys == nil {
+			for _, t := range w.targets(a) {
+				keys = append(keys, key{a.Name, t})
+			}
+			w.book.keys[a.Name], w.book.steps[a.Name] = keys, s
+		}
+		for _, k := range keys {
+			jobs = append(jobs, job{a, k})
+		}
+	}
+	return jobs
+}
+
+// targets gives what an attack acts on: through a hole of the application the
+// workload that has it, else every container of every workload.
+func (w *walker) targets(a *step.Attack) []sandbox.Target {
+	var hole *app.Hole
+	switch a.Transport {
+	case step.Command:
+		hole = w.app.Config.Foothold.Command
+	case step.Request:
+		hole = w.app.Config.Foothold.Request
+	default:
+		return everyContainer(w.app.Workloads)
+	}
+	var front []*app.Workload
+	if hole != nil {
+		front = behind(w.app, hole.Service)
+	}
+	if len(front) == 0 {
+		front = []*app.Workload{w.front()}
+	}
+	var out []sandbox.Target
+	for _, wl := range front {
+		if len(wl.Pod.Containers) > 0 {
+			out = append(out, sandbox.Target{Workload: wl.ID(), Container: wl.Pod.Containers[0].Name})
+		}
+	}
+	return out
+}
+
+func everyContainer(workloads []*app.Workload) []sandbox.Target {
+	var out []sandbox.Target
+	for _, wl := range workloads {
+		for c := range wl.Containers() {
+			if c.Kind == app.Normal {
+				out = append(out, sandbox.Target{Workload: wl.ID(), Container: c.Spec.Name})
+			}
+		}
+	}
+	return out
+}
+
+// front is the workload that users reach: that with the hole, else the engine's
+// word, else the first.
+func (w *walker) front() *app.Workload {
+	for _, h := range []*app.Hole{w.app.Config.Foothold.Command, w.app.Config.Foothold.Request} {
+		if h == nil {
+			continue
+		}
+		if b := behind(w.app, h.Service); len(b) > 0 {
+			return b[0]
+		}
+	}
+	if w.serving != nil {
+		if id, _ := w.serving.Front(); id != "" {
+			if wl := w.app.Workload(id); wl != nil {
+				return wl
+			}
+		}
+	}
+	return w.app.Workloads[0]
+}
+
+// attack runs jobs against what a lane serves and writes the outcomes into
+// cells. Attacks that share a scene run in order; scenes run side by side.
+func (w *walker) attack(ctx context.Context, stop *Stop, side Side, l *lane, jobs []job, cells map[key]Cell) error {
+	phase := Attacking
+	if side != InSequence {
+		phase = Control
+	}
+	done := w.phase(stop, phase, &stop.Parts.Attacks, count(len(jobs), "attack"))
+	shared := map[sandbox.Target][]job{}
+	var order []sandbox.Target
+	group, gctx := errgroup.WithContext(ctx)
+	group.SetLimit(sideBySide)
+	finish := func(j job, c Cell) {
+		c.Target = targetName(j.key.target)
+		w.book.write(cells, j.key, c)
+		w.emit(AttackDone{stop.Number, side, j.attack.Name, c})
+	}
+	var own []job
+	for _, j := range jobs {
+		if why := w.lacks(j.attack); why != "" {
+			finish(j, Cell{Verdict: step.Unproven, Reason: why})
+			continue
+		}
+		if j.attack.OwnPod {
+			own = append(own, j)
+			continue
+		}
+		if shared[j.key.target] == nil {
+			order = append(order, j.key.target)
+		}
+		shared[j.key.target] = append(shared[j.key.target], j)
+	}
+	for _, t := range order {
+		group.Go(func() error { return w.inOrder(gctx, l.serving, t, false, shared[t], finish) })
+	}
+	for _, j := range own {
+		group.Go(func() error { return w.inOrder(gctx, l.serving, j.key.target, true, []job{j}, finish) })
+	}
+	err := group.Wait()
+	done(err == nil, tally(cells, jobs))
+	return err
+}
+
+func tally(cells map[key]Cell, jobs []job) string {
+	n := map[step.Verdict]int{}
+	for _, j := range jobs {
+		n[cells[j.key].Verdict]++
+	}
+	return fmt.Sprintf("%d succeeded, %d blocked, %d unproven", n[step.Succeeded], n[step.Blocked], len(jobs)-n[step.Succeeded]-n[step.Blocked])
+}
+
+// lacks says why the engine cannot prove an attack, "" where it can.
+func (w *walker) lacks(a *step.Attack) string {
+	for _, need := range a.Needs {
+		if why, ok := w.report.Engine.Lacks[need]; ok {
+			return fmt.Sprintf("%s lacks %s: %s", w.report.Engine.Name, need, why)
+		}
+	}
+	return ""
+}
+
+// inOrder sets up one scene and runs jobs in it. Only a cancellation is an error.
+func (w *walker) inOrder(ctx context.Context, dep sandbox.Deployment, t sandbox.Target, fresh bool, jobs []job, finish func(job, Cell)) error {
+	limit, cancel := context.WithTimeout(ctx, w.o.Ready)
+	scene, err := dep.Scene(limit, t, fresh)
+	cancel()
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if err != nil {
+		for _, j := range jobs {
+			finish(j, Cell{Verdict: step.Unproven, Reason: w.mask.line("the scene could not be set up: " + err.Error())})
+		}
+		return nil
+	}
+	if scene.Close != nil {
+		defer scene.Close()
+	}
+	for _, j := range jobs {
+		c := w.act(ctx, j.attack, scene)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		finish(j, c)
+	}
+	return nil
+}
+
+// act runs one attack under its time limit.
+func (w *walker) act(ctx context.Context, a *step.Attack, scene *sandbox.Scene) Cell {
+	limit, cancel := context.WithTimeout(ctx, w.o.Attack)
+	defer cancel()
+	out, err := a.Run(limit, scene)
+	c := Cell{Verdict: out.Verdict, Evidence: w.mask.evidence(out.Evidence), Reason: w.mask.line(out.Reason)}
+	switch {
+	case errors.Is(err, sandbox.ErrNoHole):
+		c.Verdict, c.Reason = step.Unproven, sandbox.ErrNoHole.Error()
+	case err != nil && limit.Err() != nil:
+		c.Verdict, c.Reason = step.Unproven, fmt.Sprintf("not over after %s: %s", w.o.Attack, w.mask.line(err.Error()))
+	case err != nil:
+		c.Verdict, c.Reason = step.Unproven, w.mask.line(err.Error())
+	case out.Verdict != step.Succeeded && out.Verdict != step.Blocked:
+		c.Verdict = step.Unproven
+		if c.Reason == "" {
+			c.Reason = "the attack could not tell"
+		}
+	}
+	return c
+}
+
+// prove attacks the application at a stop that its step has made, and gets for
+// the step's own attacks what their verdicts are compared with.
+func (w *walker) prove(ctx context.Context, p planned, stop *Stop) error {
+	before := w.book.stops[len(w.book.stops)-1]
+	if stop.Status == Done {
+		if err := w.attackStop(ctx, stop); err != nil {
+			return err
+		}
+	} else {
+		w.book.open(stop.Number, true)
+		stop.Evidence = w.report.Stops[len(w.report.Stops)-1].Evidence
+	}
+	if w.peaceful {
+		return nil
+	}
+	if err := w.alone(ctx, p, stop); err != nil {
+		return err
+	}
+	if stop.Status != LeftOut {
+		if err := w.compare(ctx, p.step, stop); err != nil {
+			return err
+		}
+	}
+	stop.Attacks = w.book.results(p.step, stop.Number, before)
+	return nil
+}
+
+// alone runs a step's attacks at 1.0 plus only this step. Where nothing came
+// before it, that is the stop itself.
+func (w *walker) alone(ctx context.Context, p planned, stop *Stop) error {
+	jobs := w.jobs(p.step)
+	from := 0
+	switch {
+	case stop.Status == LeftOut:
+		return nil
+	case stop.Status == Already && len(p.step.Check(w.original.app)) == 0:
+		from = 1
+	case stop.Status == Done && !w.changed():
+		from = stop.Number
+	}
+	if from > 0 {
+		for _, j := range jobs {
+			w.book.alone[j.key] = w.book.at[from][j.key]
+		}
+		return nil
+	}
+	l := &lane{dir: w.variant(p, "alone"), app: w.original.app}
+	if err := linkTree(ctx, w.original.dir, l.dir); err != nil {
+		return err
+	}
+	if err := w.reload(l, p.number); err != nil {
+		return err
+	}
+	l.app.Seen = cloneSeen(w.original.app.Seen)
+	defer w.end(ctx, l)
+	scratch := &Stop{Number: stop.Number}
+	t, err := w.take(ctx, l, p, scratch)
+	stop.Parts.add(scratch.Parts)
+	if err != nil {
+		return err
+	}
+	if t.diff == "" {
+		for _, j := range jobs {
+			w.book.alone[j.key] = Cell{Verdict: step.Unproven, Target: targetName(j.key.target),
+				Reason: w.mask.line("1.0 plus only this step does not run: " + t.reason)}
+		}
+		return nil
+	}
+	return w.attack(ctx, stop, AloneSide, l, jobs, w.book.alone)
+}
+
+// changed says whether a stop before the one that is being made changed the
+// application.
+func (w *walker) changed() bool {
+	for _, s := range w.report.Stops {
+		if s.Number > 1 && s.Status == Done {
+			return true
+		}
+	}
+	return false
+}
+
+// compare runs those attacks of a step that were blocked, but were not seen to
+// succeed on anything weaker, at 1.0 with the step's protection taken away.
+func (w *walker) compare(ctx context.Context, s *step.Step, stop *Stop) error {
+	var jobs []job
+	for _, j := range w.jobs(s) {
+		if _, done := w.book.weakened[j.key]; done || w.book.control(j.key, stop.Number) {
+			continue
+		}
+		blocked := w.book.alone[j.key].Verdict == step.Blocked
+		for _, n := range w.book.stops {
+			blocked = blocked || w.book.at[n][j.key].Verdict == step.Blocked
+		}
+		if blocked {
+			jobs = append(jobs, j)
+		}
+	}
+	if len(jobs) == 0 {
+		return nil
+	}
+	a, err := app.Load(w.original.dir)
+	if err != nil {
+		return err
+	}
+	a.Name, a.Seen = w.o.Name, cloneSeen(w.original.app.Seen)
+	s.Weaken(a)
+	l := &lane{dir: w.original.dir, app: a}
+	defer w.end(ctx, l)
+	scratch := &Stop{Number: stop.Number}
+	err = w.run(ctx, l, a, scratch)
+	stop.Parts.add(scratch.Parts)
+	if err != nil {
+		if ctx.Err() != nil {
+			return err
+		}
+		w.note(fmt.Sprintf("%s: the application without this protection does not run, so nothing compares: %s", s.Name, err))
+		return nil
+	}
+	return w.attack(ctx, stop, Weakened, l, jobs, w.book.weakened)
+}
+
+// controlAll compares every step's attacks at the only stop, and reports them.
+func (w *walker) controlAll(ctx context.Context) error {
+	stop := w.report.Stops[0]
+	for _, p := range w.plan {
+		if err := w.compare(ctx, p.step, stop); err != nil {
+			return err
+		}
+		for _, r := range w.book.results(p.step, 1, 1) {
+			r.Before, r.Alone = Cell{Verdict: step.Unproven, Reason: "not run", Target: r.Target}, Cell{Verdict: step.Unproven, Reason: "not run", Target: r.Target}
+			stop.Attacks = append(stop.Attacks, r)
+		}
+	}
+	return nil
+}
+
+func (p *Parts) add(q Parts) {
+	p.Build += q.Build
+	p.Start += q.Start
+	p.Checks += q.Checks
+	p.Attacks += q.Attacks
+}

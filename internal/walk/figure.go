@@ -1,0 +1,119 @@
+package walk
+
+import (
+	"context"
+	"fmt"
+	"sort"
+	"strconv"
+	"strings"
+	"time"
+
+	"road/internal/app"
+	"road/internal/sandbox"
+)
+
+// evidenceLimit bounds the look at the front's processes.
+const evidenceLimit = 10 * time.Second
+
+// figures fills in what the stop costs and buys, of the front workload.
+func (w *walker) figures(stop *Stop) {
+	seen := map[string]bool{}
+	for _, wl := range w.app.Workloads {
+		for c := range wl.Containers() {
+			ref := c.Spec.Image
+			f, ok := w.app.Seen.Images[ref]
+			if !ok || seen[ref] {
+				continue
+			}
+			seen[ref] = true
+			stop.Figures.Images = append(stop.Figures.Images, ImageFigure{ref, f.Bytes})
+		}
+	}
+	for c := range w.front().Containers() {
+		if c.Kind == app.Normal {
+			stop.Figures.ImageBytes = w.app.Seen.Images[c.Spec.Image].Bytes
+			return
+		}
+	}
+}
+
+// evidence shows the front's server as ps does, inside and outside: the same
+// user, another PID. It is shown where it can be seen, and is no verdict.
+func (w *walker) evidence(ctx context.Context, stop *Stop) error {
+	limit, cancel := context.WithTimeout(ctx, evidenceLimit)
+	defer cancel()
+	targets := everyContainer([]*app.Workload{w.front()})
+	if len(targets) == 0 {
+		return ctx.Err()
+	}
+	scene, err := w.serving.Scene(limit, targets[0], false)
+	if err != nil {
+		return ctx.Err()
+	}
+	if scene.Close != nil {
+		defer scene.Close()
+	}
+	if scene.Node == nil {
+		return nil
+	}
+	list, err := scene.Node.Processes()
+	if err != nil || len(list) == 0 {
+		return ctx.Err()
+	}
+	sort.Slice(list, func(i, j int) bool { return list[i].Inside < list[j].Inside })
+	server := list[0]
+	var b strings.Builder
+	line := func(where, user string, pid int) {
+		fmt.Fprintf(&b, "%-8s %6s %8d   %s\n", where, user, pid, server.Command)
+	}
+	fmt.Fprintf(&b, "%-8s %6s %8s   %s\n", "", "USER", "PID", "COMMAND")
+	inside, how := uidInside(limit, scene.Foothold, server.Inside)
+	line("inside", inside, server.Inside)
+	line("outside", strconv.Itoa(server.UID), server.PID)
+	b.WriteString(how)
+	stop.Evidence = append(stop.Evidence, Evidence{"ps", strings.TrimRight(w.mask.text(b.String()), "\n")})
+	return ctx.Err()
+}
+
+// uidInside asks inside the container who a process runs as; "?" where no way
+// in shows it.
+func uidInside(ctx context.Context, f sandbox.Foothold, pid int) (uid, how string) {
+	if f == nil {
+		return "?", ""
+	}
+	file := fmt.Sprintf("/proc/%d/status", pid)
+	out, err := f.Command(ctx, "cat", file)
+	if err != nil {
+		return "?", ""
+	}
+	for line := range strings.Lines(out) {
+		// Uid: real, effective, saved, file system
+		if fields := strings.Fields(line); len(fields) == 5 && fields[0] == "Uid:" {
+			return fields[2], ""
+		}
+	}
+	return "?", ""
+}
+
+// finish puts together what is known only at the end.
+func (w *walker) finish() {
+	w.report.Matrix = w.book.matrix(w.plan)
+	before := map[int]int{}
+	last := 1
+	for _, s := range w.report.Stops {
+		before[s.Number] = last
+		last = s.Number
+	}
+	for _, s := range w.report.Stops {
+		for _, p := range w.plan {
+			if s.Number > 1 && p.number == s.Number && s.Attacks != nil {
+				s.Attacks = w.book.results(p.step, s.Number, before[s.Number])
+			}
+		}
+	}
+}
+
+// variant names a folder for a variant of the application.
+func (w *walker) variant(p planned, what string) string {
+	return strings.Join([]string{w.o.Dir, fmt.Sprintf("%s-%s", what, p.step.Name), w.o.Name}, "/")
+}

@@ -1,0 +1,54 @@
+package walk
+
+import (
+	"fmt"
+
+	"road/internal/step"
+)
+
+// Shortfalls says why a walk does not count as a success: a step that was left
+// out, an attack of a done step that still succeeds though the road does not
+// leave it open, and under strict everything that is unproven. None means that
+// every step is done or was there already, each of its attacks is blocked, and
+// the application works.
+func (r *Report) Shortfalls(strict bool) []string {
+	var out []string
+	for _, s := range r.Stops {
+		if s.Number == 1 {
+			continue
+		}
+		if s.Status == LeftOut {
+			out = append(out, fmt.Sprintf("%s was left out: %s", s.Step, s.Reason))
+			continue
+		}
+		for _, w := range s.Workloads {
+			if w.Status == LeftOut {
+				out = append(out, fmt.Sprintf("%s was left out for %s: %s", s.Step, w.Name, w.Reason))
+			}
+		}
+		if s.Works.Verdict != "works" {
+			out = append(out, fmt.Sprintf("the application does not work at %d.0", s.Number))
+		}
+		for _, a := range s.Attacks {
+			switch {
+			case a.Open != "":
+			case a.After.Verdict == step.Succeeded:
+				out = append(out, fmt.Sprintf("%s still succeeds at %d.0 on %s", a.Name, s.Number, a.Target))
+			case strict && a.After.Verdict != step.Blocked:
+				out = append(out, fmt.Sprintf("%s is unproven at %d.0 on %s: %s", a.Name, s.Number, a.Target, a.After.Reason))
+			}
+		}
+	}
+	return out
+}
+
+// Succeeded names the attacks that succeed at the last stop, open ones included.
+func (r *Report) Succeeded() []string {
+	var out []string
+	for _, row := range r.Matrix.Rows {
+		if n := len(row.Cells); n > 0 && row.Cells[n-1] == step.Succeeded {
+			out = append(out, row.Attack)
+		}
+	}
+	return out
+}

@@ -1,0 +1,387 @@
+package walk
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sort"
+	"strings"
+	"time"
+
+	"road/internal/app"
+	"road/internal/edit"
+	"road/internal/sandbox"
+	"road/internal/step"
+)
+
+// firstTitle is the title of stop 1.
+const firstTitle = "As it came"
+
+// maxTries bounds how often a step is fixed anew with what a failed run showed.
+const maxTries = 6
+
+func (w *walker) begin(number int, name, title string) (*Stop, func()) {
+	stop := &Stop{Number: number, Step: name, Title: title, Works: Works{Verdict: "works", Checks: []CheckResult{}}}
+	w.emit(StopStarted{Heading{number, name, title}})
+	begun := time.Now()
+	return stop, func() {
+		stop.Seconds = time.Since(begun).Seconds()
+		w.report.Stops = append(w.report.Stops, stop)
+		w.emit(StopDone{stop})
+	}
+}
+
+// first runs the application as it came, which has to work.
+func (w *walker) first(ctx context.Context) error {
+	stop, done := w.begin(1, "", firstTitle)
+	stop.Status = Done
+	if err := w.run(ctx, w.lane, w.app, stop); err != nil {
+		return w.notWorking(err)
+	}
+	works, failed := w.checks(ctx, w.lane, stop)
+	stop.Works = works
+	if len(failed) > 0 {
+		return w.failing(works, failed)
+	}
+	if err := w.serving.Learn(ctx, w.app.Seen); err != nil {
+		return fmt.Errorf("learn what the application does: %w", err)
+	}
+	w.original.app.Seen = cloneSeen(w.app.Seen)
+	if err := w.attackStop(ctx, stop); err != nil {
+		return err
+	}
+	w.figures(stop)
+	done()
+	return nil
+}
+
+// notWorking makes an error of the application's of an error at 1.0 where it is
+// the application's.
+func (w *walker) notWorking(err error) error {
+	var n *sandbox.NotReadyError
+	if !errors.As(err, &n) {
+		return err
+	}
+	return &InputError{Err: fmt.Errorf("the application does not work as it came: %s", w.mask.line(n.Error())),
+		Logs: w.mask.evidence(n.Logs), Help: "make it work first: every pod has to get ready, with every Secret and ConfigMap that it names (road.yaml: secrets)"}
+}
+
+func (w *walker) failing(works Works, failed []app.Check) error {
+	e := &InputError{Help: "make it work first, or correct the checks in road.yaml"}
+	var lines []string
+	for _, c := range works.Checks {
+		if !c.OK {
+			lines = append(lines, fmt.Sprintf("check %s: %s", c.Name, c.Detail))
+		}
+	}
+	e.Err = fmt.Errorf("the application does not work as it came: %s", strings.Join(lines, "; "))
+	logs := ""
+	for _, id := range w.culprits(failed) {
+		logs += id + ":\n" + w.serving.Logs(id, 10) + "\n"
+	}
+	e.Logs = w.mask.evidence(logs)
+	return e
+}
+
+// next takes one step.
+func (w *walker) next(ctx context.Context, p planned) error {
+	stop, done := w.begin(p.number, p.step.Name, p.step.Title)
+	w.app.Stop = p.number
+	findings := p.step.Check(w.app)
+	stop.Findings = reported(findings, w.mask)
+	before := w.report.Stops[len(w.report.Stops)-1]
+	stop.Works = before.Works
+	if len(findings) == 0 {
+		stop.Status = Already
+		stop.Workloads = w.workloads(nil, nil, nil)
+	} else {
+		t, err := w.take(ctx, w.lane, p, stop)
+		if err != nil {
+			return err
+		}
+		stop.Workloads = w.workloads(findings, p.step.Check(w.app), t.leftOut)
+		stop.Diff, stop.Reason = w.mask.text(t.diff), w.mask.line(t.reason)
+		stop.Status = LeftOut
+		if t.diff != "" {
+			stop.Status = Done
+			stop.Works = t.works
+			if err := w.serving.Learn(ctx, w.app.Seen); err != nil {
+				return fmt.Errorf("learn what the application does: %w", err)
+			}
+		}
+	}
+	if err := w.prove(ctx, p, stop); err != nil {
+		return err
+	}
+	w.figures(stop)
+	done()
+	return nil
+}
+
+// taken is what became of a step in a lane.
+type taken struct {
+	diff    string // "" where the step was left out
+	reason  string // why, then
+	works   Works
+	leftOut map[string]string // by workload: why it was left out
+}
+
+// take fixes, builds and runs a step in a lane until the application works with
+// it. What the application lacks is learned and the fix asked again; a workload
+// that still does not work is left out; where nothing is left, the lane is as it
+// was before.
+func (w *walker) take(ctx context.Context, l *lane, p planned, stop *Stop) (*taken, error) {
+	t := &taken{leftOut: map[string]string{}}
+	previous := l.app
+	for try := 1; ; try++ {
+		c, err := w.fix(l, p, t.leftOut)
+		if err != nil {
+			t.reason = err.Error()
+			break
+		}
+		if c == nil {
+			t.reason = reasons(t.leftOut, p.step.Check(l.app))
+			break
+		}
+		if try == 1 && l == w.lane {
+			w.emit(Found{stop.Number, stop.Findings, w.mask.text(c.diff)})
+		}
+		broken, err := w.attempt(ctx, l, c, stop, t)
+		if err != nil {
+			return nil, err
+		}
+		if broken == nil {
+			t.diff = c.diff
+			return t, nil
+		}
+		before := jsonOf(previous.Seen.Containers)
+		if l.serving != nil {
+			if err := l.serving.Learn(ctx, previous.Seen); err != nil && ctx.Err() != nil {
+				return nil, err
+			}
+		}
+		if err := c.undo(l.dir); err != nil {
+			return nil, err
+		}
+		l.app = previous
+		learned := jsonOf(previous.Seen.Containers) != before
+		w.emit(Note{w.mask.line(fmt.Sprintf("%s: %s%s", p.step.Name, broken.reason, map[bool]string{true: "; trying again with what it showed"}[learned]))})
+		if learned && try < maxTries {
+			continue
+		}
+		for _, id := range broken.workloads {
+			t.leftOut[id] = broken.reason
+		}
+		if try >= 2*maxTries {
+			t.reason = broken.reason
+			break
+		}
+	}
+	return t, w.back(ctx, l, stop)
+}
+
+// back starts the lane's application again as it was, where a failed attempt had
+// taken its place.
+func (w *walker) back(ctx context.Context, l *lane, stop *Stop) error {
+	if l != w.lane || !l.broken {
+		return nil
+	}
+	if err := w.run(ctx, l, l.app, stop); err != nil {
+		return fmt.Errorf("the application does not come back as it was at the stop before: %w", err)
+	}
+	return nil
+}
+
+// A fault is how the application failed with a step.
+type fault struct {
+	workloads []string // whose fault it may be
+	reason    string
+}
+
+// attempt writes a change, loads, builds, runs and checks it. An error ends the
+// walk; a fault is the step's.
+func (w *walker) attempt(ctx context.Context, l *lane, c *change, stop *Stop, t *taken) (*fault, error) {
+	everyone := func() []string {
+		var ids []string
+		for _, wl := range l.app.Workloads {
+			if _, out := t.leftOut[wl.ID()]; !out {
+				ids = append(ids, wl.ID())
+			}
+		}
+		return ids
+	}
+	if err := edit.Write(l.dir, c.after); err != nil {
+		return nil, fmt.Errorf("write the fix: %w", err)
+	}
+	if err := w.reload(l, stop.Number); err != nil {
+		return &fault{everyone(), "the fixed files do not load: " + err.Error()}, nil
+	}
+	err := w.run(ctx, l, l.app, stop)
+	var n *sandbox.NotReadyError
+	switch {
+	case ctx.Err() != nil:
+		return nil, ctx.Err()
+	case errors.As(err, &n):
+		f := &fault{[]string{n.Workload}, n.Error()}
+		if l.app.Workload(n.Workload) == nil || t.leftOut[n.Workload] != "" {
+			f.workloads = everyone()
+		}
+		return f, nil
+	case err != nil:
+		return &fault{everyone(), err.Error()}, nil
+	}
+	if l != w.lane {
+		return nil, nil // beside the road only the attacks count
+	}
+	works, failed := w.checks(ctx, l, stop)
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
+	t.works = works
+	if len(failed) == 0 {
+		return nil, nil
+	}
+	l.broken = true
+	f := &fault{workloads: w.culprits(failed)}
+	for _, c := range works.Checks {
+		if !c.OK {
+			f.reason = fmt.Sprintf("check %s fails: %s", c.Name, c.Detail)
+			break
+		}
+	}
+	fresh := f.workloads[:0]
+	for _, id := range f.workloads {
+		if t.leftOut[id] == "" {
+			fresh = append(fresh, id)
+		}
+	}
+	if f.workloads = fresh; len(fresh) == 0 {
+		f.workloads = everyone()
+	}
+	return f, nil
+}
+
+// culprits gives the workloads behind the Services of failed checks; all of
+// them where a check names none.
+func (w *walker) culprits(failed []app.Check) []string {
+	found := map[string]bool{}
+	for _, c := range failed {
+		service := ""
+		switch {
+		case c.HTTP != nil:
+			service = c.HTTP.Service
+		case c.TCP != nil:
+			service = c.TCP.Service
+		}
+		for _, wl := range behind(w.app, service) {
+			found[wl.ID()] = true
+		}
+		if wl := w.app.Workload(c.Restart); c.Restart != "" && wl != nil {
+			found[wl.ID()] = true
+		}
+	}
+	var ids []string
+	for _, wl := range w.app.Workloads {
+		if len(found) == 0 || found[wl.ID()] {
+			ids = append(ids, wl.ID())
+		}
+	}
+	return ids
+}
+
+// workloads says what the step did to each workload.
+func (w *walker) workloads(before, after []step.Finding, leftOut map[string]string) []WorkloadResult {
+	of := func(list []step.Finding, id string) string {
+		for _, f := range list {
+			if f.Workload == id {
+				return f.Message
+			}
+		}
+		return ""
+	}
+	var out []WorkloadResult
+	for _, wl := range w.app.Workloads {
+		id := wl.ID()
+		r := WorkloadResult{Name: id, Status: Already, Exceptions: []string{}}
+		if of(before, id) != "" {
+			r.Status = Done
+		}
+		if left := of(after, id); left != "" {
+			r.Status, r.Reason = LeftOut, left
+		}
+		if why, ok := leftOut[id]; ok && r.Status != Already {
+			r.Status, r.Reason = LeftOut, why
+		}
+		r.Reason = w.mask.line(r.Reason)
+		out = append(out, r)
+	}
+	return out
+}
+
+func reported(findings []step.Finding, m *masker) []Finding {
+	var out []Finding
+	for _, f := range findings {
+		out = append(out, Finding{f.File, f.Line, f.Workload, f.Container, m.line(f.Message), m.line(f.Hint)})
+	}
+	return out
+}
+
+// reasons puts why a step was left out into one line.
+func reasons(leftOut map[string]string, rest []step.Finding) string {
+	var lines []string
+	for _, id := range sortedKeys(leftOut) {
+		lines = append(lines, id+": "+leftOut[id])
+	}
+	if len(lines) == 0 {
+		for _, f := range rest {
+			if line := f.Pos.String() + ": " + f.Message; !contains(lines, line) {
+				lines = append(lines, line)
+			}
+		}
+	}
+	if len(lines) == 0 {
+		return "there is nothing that the step could change"
+	}
+	return strings.Join(lines, "; ")
+}
+
+func sortedKeys(m map[string]string) []string {
+	var keys []string
+	for k := range m {
+		keys = append(keys, k)
+	}
+	sort.Strings(keys)
+	return keys
+}
+
+func jsonOf(v any) string {
+	b, _ := json.Marshal(v) // maps of plain values: cannot fail
+	return string(b)
+}
+
+func cloneSeen(s *app.Seen) *app.Seen {
+	out := &app.Seen{}
+	_ = json.Unmarshal([]byte(jsonOf(s)), out) // what Marshal wrote
+	return out
+}
+
+// A change is a fix as files.
+type change struct {
+	before, after edit.Files // only the files that differ; new ones are not in before
+	diff          string
+}
+
+// undo puts the files back as they were.
+func (c *change) undo(dir string) error {
+	for name := range c.after {
+		if _, was := c.before[name]; !was {
+			if err := os.Remove(filepath.Join(dir, filepath.FromSlash(name))); err != nil {
+				return err
+			}
+		}
+	}
+	return edit.Write(dir, c.before)
+}

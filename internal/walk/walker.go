@@ -1,0 +1,275 @@
+package walk
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"road/internal/app"
+	"road/internal/sandbox"
+)
+
+// A walker is one walk that is going on.
+type walker struct {
+	o        Options
+	plan     []planned // what is to be walked, in order
+	report   *Report
+	original *lane // 1.0, never changed
+	*lane          // the application where it stands
+	mask     *masker
+	refs     map[string]string // image name to its Ref at 1.0
+	book     *book
+	peaceful bool // no attacks
+
+	mu sync.Mutex // guards o.Events
+}
+
+// A lane is one variant of the application, in its own folder, that goes its own
+// way: in sequence, or alone with one step.
+type lane struct {
+	dir     string
+	app     *app.App
+	serving sandbox.Deployment // nil before the first and after the last
+	claims  string             // sandbox.DeployOptions.Claims
+	broken  bool               // what is served is not app as it works
+}
+
+// start copies and loads the application. The walker is nil where not even a
+// report can be given.
+func start(ctx context.Context, o Options, what string) (*walker, error) {
+	o.defaults()
+	w := &walker{o: o, plan: o.selected(), report: &Report{Schema: Schema, App: o.Name, Engine: o.Engine.Info()}}
+	w.book, w.mask = newBook(), &masker{}
+	w.report.Stops = []*Stop{}
+	began := Begun{App: o.Name, Engine: w.report.Engine, Stops: []Heading{{1, "", firstTitle}}}
+	for _, p := range w.plan {
+		if what == "attack" {
+			break
+		}
+		began.Stops = append(began.Stops, Heading{p.number, p.step.Name, p.step.Title})
+	}
+	w.emit(began)
+	if len(w.plan) == 0 && what != "up" {
+		return w, &InputError{Err: errors.New("no step of the road is left to walk"), Help: "leave out --only, --skip or --to"}
+	}
+	w.original = &lane{dir: filepath.Join(o.Dir, "first", o.Name)}
+	w.lane = &lane{dir: filepath.Join(o.Dir, "work", o.Name), claims: "walk"}
+	if err := copyTree(ctx, o.Root, w.original.dir); err != nil {
+		return w, err
+	}
+	if err := linkTree(ctx, w.original.dir, w.lane.dir); err != nil {
+		return w, err
+	}
+	for _, l := range []*lane{w.original, w.lane} {
+		a, err := app.Load(l.dir)
+		if err != nil {
+			return w, &InputError{Err: err}
+		}
+		a.Name = o.Name
+		l.app = a
+	}
+	return w, w.learnShape()
+}
+
+// learnShape takes from the application what holds for the whole walk.
+func (w *walker) learnShape() error {
+	a := w.app
+	if len(a.Workloads) == 0 {
+		return &InputError{Err: fmt.Errorf("nothing to walk: %s has no Kubernetes workload", w.o.Root),
+			Help: "give the folder that holds the manifests and the Dockerfiles, or none to walk the built-in demo"}
+	}
+	w.mask = newMasker(a)
+	w.refs = map[string]string{}
+	for _, i := range a.Images {
+		if _, ok := w.refs[i.Name]; !ok {
+			w.refs[i.Name] = i.Ref
+		}
+		if i.Build != nil && i.Build.Inferred != "" {
+			w.note(fmt.Sprintf("image %s is built from %s: %s", i.Ref, i.Build.Dockerfile.File, i.Build.Inferred))
+		}
+	}
+	for _, p := range a.Problems {
+		w.report.Problems = append(w.report.Problems, w.mask.line(p.Error()))
+	}
+	if len(a.Config.Checks) == 0 {
+		w.note("road.yaml names no checks: the application works when every pod gets ready and every Service port answers")
+	}
+	return nil
+}
+
+func (w *walker) note(text string) {
+	text = w.mask.line(text)
+	w.report.Notes = append(w.report.Notes, text)
+	w.emit(Note{text})
+}
+
+func (w *walker) emit(e Event) {
+	if w.o.Events == nil {
+		return
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.o.Events(e)
+}
+
+// phase announces a part of a stop's work; the function that it gives ends it
+// and adds its time to seconds.
+func (w *walker) phase(stop *Stop, p Phase, seconds *float64, detail string) func(ok bool, detail string) {
+	w.emit(PhaseStarted{stop.Number, p, detail})
+	begin := time.Now()
+	return func(ok bool, detail string) {
+		took := time.Since(begin).Seconds()
+		if seconds != nil {
+			*seconds += took
+		}
+		w.emit(PhaseDone{stop.Number, p, w.mask.line(detail), ok, took})
+	}
+}
+
+func (w *walker) progress(stop *Stop) sandbox.Progress {
+	return func(line string) { w.emit(Progress{stop.Number, w.mask.line(line)}) }
+}
+
+// reload reads the lane's folder again; what was seen goes along.
+func (w *walker) reload(l *lane, stop int) error {
+	a, err := app.Load(l.dir)
+	if err != nil {
+		return err
+	}
+	a.Name, a.Seen, a.Stop = l.app.Name, l.app.Seen, stop
+	l.app = a
+	return nil
+}
+
+// run builds a, ends what the lane served before, and starts a in its place.
+// The lane's deployment is the new one afterwards, also where it is broken.
+func (w *walker) run(ctx context.Context, l *lane, a *app.App, stop *Stop) error {
+	if err := w.prepare(ctx, a, stop); err != nil {
+		return err
+	}
+	w.end(ctx, l)
+	l.broken = true
+	done := w.phase(stop, Starting, &stop.Parts.Start, pods(a))
+	dep, err := w.o.Engine.Deploy(ctx, a, sandbox.DeployOptions{Claims: l.claims, Name: fmt.Sprintf("%d.0", stop.Number)})
+	if err == nil {
+		l.serving = dep
+		err = w.ready(ctx, a, dep)
+	}
+	l.broken = err != nil
+	done(err == nil, detailOf(err, pods(a)))
+	return err
+}
+
+func (w *walker) prepare(ctx context.Context, a *app.App, stop *Stop) error {
+	done := w.phase(stop, Building, &stop.Parts.Build, images(a))
+	facts, err := w.o.Engine.Prepare(ctx, a, w.progress(stop))
+	done(err == nil, detailOf(err, images(a)))
+	if err != nil {
+		return err
+	}
+	if a.Seen.Images == nil {
+		a.Seen.Images = map[string]app.ImageFacts{}
+	}
+	for ref, f := range facts {
+		a.Seen.Images[ref] = f
+		if f.Note != "" && !contains(w.report.Notes, w.mask.line(f.Note)) {
+			w.note(f.Note)
+		}
+	}
+	return nil
+}
+
+func (w *walker) ready(ctx context.Context, a *app.App, dep sandbox.Deployment) error {
+	limit, cancel := context.WithTimeout(ctx, w.o.Ready)
+	defer cancel()
+	err := dep.Ready(limit)
+	var known *sandbox.NotReadyError
+	if err == nil || errors.As(err, &known) || limit.Err() == nil || ctx.Err() != nil {
+		return err
+	}
+	// Nobody knows which workload it is, so all of them say their last words.
+	late := &sandbox.NotReadyError{Workload: "the application", Reason: fmt.Sprintf("not ready after %s", w.o.Ready)}
+	for _, wl := range a.Workloads {
+		if logs := strings.TrimSpace(dep.Logs(wl.ID(), 10)); logs != "" {
+			late.Logs += wl.ID() + ":\n" + logs + "\n"
+		}
+	}
+	if len(a.Workloads) == 1 {
+		late.Workload = a.Workloads[0].ID()
+	}
+	return late
+}
+
+// checks asks the application in the lane whether it works.
+func (w *walker) checks(ctx context.Context, l *lane, stop *Stop) (Works, []app.Check) {
+	list := l.app.Config.Checks
+	works := Works{Verdict: "works", Checks: []CheckResult{}}
+	if len(list) == 0 {
+		list = inferred(l.app)
+		works.Checks = append(works.Checks, CheckResult{"ready", true, pods(l.app) + " ready"})
+		w.emit(CheckDone{stop.Number, works.Checks[0]})
+	}
+	done := w.phase(stop, Checking, &stop.Parts.Checks, "")
+	c := &checker{app: l.app, dep: l.serving, refs: w.refs, mask: w.mask, settle: w.o.Settle}
+	var failed []app.Check
+	for _, check := range list {
+		res := c.run(ctx, check)
+		works.Checks = append(works.Checks, res)
+		w.emit(CheckDone{stop.Number, res})
+		if !res.OK {
+			failed = append(failed, check)
+			works.Verdict = "broken"
+		}
+	}
+	done(len(failed) == 0, fmt.Sprintf("%d of %d pass", len(works.Checks)-len(failed), len(works.Checks)))
+	return works, failed
+}
+
+// end stops what the lane serves, also after a cancellation.
+func (w *walker) end(ctx context.Context, l *lane) {
+	if l == nil || l.serving == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 20*time.Second)
+	defer cancel()
+	if err := l.serving.Stop(ctx); err != nil {
+		w.note("stop the application: " + err.Error())
+	}
+	l.serving = nil
+}
+
+func (w *walker) stopServing(ctx context.Context) { w.end(ctx, w.lane) }
+
+func pods(a *app.App) string {
+	n := 0
+	for _, w := range a.Workloads {
+		n += int(w.Replicas)
+	}
+	return count(n, "pod")
+}
+
+func images(a *app.App) string {
+	var refs []string
+	for _, i := range a.Images {
+		refs = append(refs, i.Ref)
+	}
+	return strings.Join(refs, ", ")
+}
+
+func count(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
+
+func detailOf(err error, otherwise string) string {
+	if err != nil {
+		return err.Error()
+	}
+	return otherwise
+}
