@@ -25,7 +25,9 @@ type App struct {
 	Objects   []*Object   // every Kubernetes object, in file order, workloads included
 	Workloads []*Workload // the objects that run pods, in file order
 	Images    []*Image    // the distinct images that the workloads name, in order of first use
-	Problems  []Problem   // files that were passed by, and why
+	Problems  []Problem   // files, or places in them, that were passed by, and why; sorted by place
+
+	Dockerfiles []*Dockerfile // every Dockerfile below Root, tied to an image or not, sorted by name
 
 	// Seen is what runs of this application showed; never nil, empty before the
 	// first run. A step's Fix may depend on it, Check may ask for it.
@@ -34,6 +36,8 @@ type App struct {
 	// Stop is the number of the stop that is being made, 0 outside a walk. Only
 	// the choice "tags: stop" of road.yaml reads it.
 	Stop int
+
+	files map[string][]byte // what Files gives
 }
 
 // A Manifest is one file of Kubernetes objects, kept byte for byte.
@@ -103,6 +107,7 @@ type Object struct {
 	Kind       string
 	Name       string
 	Namespace  string         // as written; "" where the manifest names none
+	Within     Path           // from the top of its document to the object: empty, or items[2] in a List
 	Typed      runtime.Object // decoded, for the kinds that road knows; nil for others, which are kept and passed by
 	source     *source
 }
@@ -223,6 +228,17 @@ func (a *App) Workload(id string) *Workload {
 	}
 	if len(named) == 1 {
 		return named[0]
+	}
+	return nil
+}
+
+// Dockerfile finds a Dockerfile by its name relative to Root, nil if it was not
+// found or could not be parsed.
+func (a *App) Dockerfile(file string) *Dockerfile {
+	for _, d := range a.Dockerfiles {
+		if d.File == file {
+			return d
+		}
 	}
 	return nil
 }

@@ -1,5 +1,11 @@
 package app
 
+import (
+	"cmp"
+	"slices"
+	"strings"
+)
+
 // FileName is the name of the file, at the top of PATH, that holds what cannot
 // be inferred.
 const FileName = "road.yaml"
@@ -15,14 +21,15 @@ type Config struct {
 	Steps     map[string]*Choices          // by step name
 	Secrets   map[string]map[string]string // by Secret name: values for what PATH refers to and lacks
 
-	tags string // "" or "stop"
+	tags  string         // "" or "stop"
+	lines map[string]int // where a thing that Load looks up stands: "images web", "manifests k8s"
 }
 
 // An ImageConfig says how one image is built. In YAML it is a mapping, or only
 // the name of the context folder.
 type ImageConfig struct {
 	Context    string
-	Dockerfile string // default: Dockerfile in Context
+	Dockerfile string // relative to Context, or where it does not stand there to Root; default: Dockerfile
 	Target     string
 	Args       map[string]string
 }
@@ -89,6 +96,35 @@ type Hole struct {
 	Service string
 	Port    int
 	Path    string // holds {command} or {uri}, which is put in query-escaped
+}
+
+// A ConfigError is everything that is wrong in road.yaml, in the order of lines.
+type ConfigError struct{ Problems []Problem }
+
+// Error gives one line per fault: "road.yaml:7: unknown key ...".
+func (e *ConfigError) Error() string {
+	lines := make([]string, len(e.Problems))
+	for i, p := range e.Problems {
+		lines[i] = p.Error()
+	}
+	return strings.Join(lines, "\n")
+}
+
+// A StepKey is one key below steps: in road.yaml, which names a step.
+type StepKey struct {
+	Pos
+	Step string
+}
+
+// StepKeys lists the steps for which road.yaml holds choices, in the order in
+// which they stand. Package app knows no steps: who does, rejects the others.
+func (c *Config) StepKeys() []StepKey {
+	var keys []StepKey
+	for name, s := range c.Steps {
+		keys = append(keys, StepKey{Pos{File: c.File, Line: s.Line}, name})
+	}
+	slices.SortFunc(keys, func(a, b StepKey) int { return cmp.Or(a.Line-b.Line, strings.Compare(a.Step, b.Step)) })
+	return keys
 }
 
 // Choices are the choices for one step: by workload name or ID, kept as they

@@ -1,5 +1,10 @@
 package app
 
+import (
+	"strconv"
+	"strings"
+)
+
 // A Dockerfile is one Dockerfile, kept byte for byte, with its instructions as
 // BuildKit's parser reads them.
 type Dockerfile struct {
@@ -10,30 +15,31 @@ type Dockerfile struct {
 
 // A Stage is one FROM and what follows it.
 type Stage struct {
-	Name         string // the name behind AS, "" for none
-	Base         string // the image or stage behind FROM, ARGs filled in where they have a value
-	Line         int    // line of FROM, 1-based
-	EndLine      int    // last line of the stage's last instruction
-	Instructions []Instruction
+	Name         string        // the name behind AS, "" for none
+	Base         string        // the image or stage behind FROM, ARGs filled in where they have a value
+	Line         int           // line of FROM, 1-based
+	EndLine      int           // last line of the stage's last instruction
+	Instructions []Instruction // what stands behind FROM, in order
 }
 
 // An Instruction is one instruction with the lines that it covers,
 // continuation lines and heredocs included.
 type Instruction struct {
 	Name    string // upper case: "RUN", "USER"
-	Args    string // everything behind the name, continuation lines joined by one space
+	Args    string // everything behind the name, continuation lines joined by one space; a heredoc's lines follow after a line break
 	Line    int    // first line, 1-based
 	EndLine int    // last line
 }
 
-// Final is the stage that makes the image: the one called target, else the
-// last. It is nil where there is no such stage.
+// Final is the stage that makes the image: the one called target, by name in
+// any case or by its number from 0, else the last. It is nil where there is no
+// such stage.
 func (d *Dockerfile) Final(target string) *Stage {
 	if target == "" && len(d.Stages) > 0 {
 		return d.Stages[len(d.Stages)-1]
 	}
-	for _, s := range d.Stages {
-		if s.Name == target {
+	for i, s := range d.Stages {
+		if strings.EqualFold(s.Name, target) || strconv.Itoa(i) == target {
 			return s
 		}
 	}

@@ -1,17 +1,207 @@
 package app
 
-import "errors"
+import (
+	"bytes"
+	"cmp"
+	"maps"
+	"path"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
 
-// Load reads the application below root. A file that cannot be used becomes a
-// Problem and is passed by; the error is for a root that cannot be read at all
-// and for a road.yaml that is wrong.
-func Load(root string) (*App, error) { return nil, errors.New("not written yet") }
+	"go.yaml.in/yaml/v3"
+)
 
-type source struct{}
+// Load reads the application below root, or the one manifest that root names. A
+// file that cannot be used becomes a Problem and is passed by; the error is for
+// a root that cannot be read at all and for a road.yaml that is wrong (then it
+// is a *ConfigError).
+//
+// A manifest is a file ending in .yaml, .yml or .json that holds an apiVersion;
+// others, broken ones too, are none of road's business and are passed by in
+// silence. Folders called .git, vendor and node_modules are not entered, and
+// links are not followed: what they lead to inside root is read at its own place.
+func Load(root string) (*App, error) {
+	abs, err := filepath.Abs(root)
+	if err != nil {
+		return nil, err
+	}
+	t, err := readTree(abs)
+	if err != nil {
+		return nil, err
+	}
+	l := &loader{files: t.files, single: t.single, app: &App{
+		Root: t.root, Name: filepath.Base(t.root), Problems: t.problems, Seen: &Seen{},
+	}}
+	if err := l.load(); err != nil {
+		return nil, err
+	}
+	return l.app, nil
+}
 
-func (*source) pos(o *Object, _ Path) Pos { return Pos{File: o.File, Line: o.Line} }
-func (*source) has(Path) bool             { return false }
+// LoadFiles is Load for files in memory, by slash-separated name: for standard
+// input (name the file "-"), for an application with edits that are not written,
+// and for tests. Root of the result is "".
+func LoadFiles(name string, files map[string][]byte) (*App, error) {
+	l := &loader{files: maps.Clone(files), app: &App{Name: name, Seen: &Seen{}}}
+	if err := l.load(); err != nil {
+		return nil, err
+	}
+	return l.app, nil
+}
 
-type rawChoice struct{}
+// Files gives every file that the application was loaded from, as it was:
+// manifests, Dockerfiles, road.yaml, and what tells these apart from others
+// (kustomizations, charts). LoadFiles makes the same application of them.
+func (a *App) Files() map[string][]byte { return maps.Clone(a.files) }
 
-func (c *Config) choice(string, *Workload, any) error { return nil }
+// A loader is one run of Load.
+type loader struct {
+	app     *App
+	files   map[string][]byte
+	single  bool // PATH is one file: its faults are told whatever it looks like
+	patches map[string]bool
+}
+
+// A file is a manifest, parsed.
+type file struct {
+	name    string
+	content []byte
+	docs    []*yaml.Node
+	err     error
+	lines   lineMap
+	braces  bool // {{ stands somewhere
+}
+
+func (l *loader) load() error {
+	a := l.app
+	a.files = map[string][]byte{}
+	config, err := l.config()
+	if err != nil {
+		return err
+	}
+	a.Config = config
+	files := l.parse()
+	results := make([]result, len(files))
+	each(len(files), func(i int) { results[i] = l.read(&files[i]) })
+	for i, r := range results {
+		f := &files[i]
+		a.Manifests = append(a.Manifests, &Manifest{f.name, f.content})
+		a.files[f.name] = f.content
+		a.Objects = append(a.Objects, r.objects...)
+		a.Problems = append(a.Problems, r.problems...)
+	}
+	for _, o := range a.Objects {
+		if w := workload(o); w != nil {
+			a.Workloads = append(a.Workloads, w)
+		}
+	}
+	l.dockerfiles()
+	l.images()
+	l.references()
+	slices.SortStableFunc(a.Problems, func(x, y Problem) int {
+		return cmp.Or(strings.Compare(x.File, y.File), x.Line-y.Line, x.Column-y.Column)
+	})
+	return nil
+}
+
+// parse parses the manifests and learns from the kustomizations which of them
+// are patches.
+func (l *loader) parse() []file {
+	var files []file
+	var kustomizations []string
+	for _, name := range slices.Sorted(maps.Keys(l.files)) {
+		content := l.files[name]
+		switch {
+		case isKustomization(name):
+			kustomizations = append(kustomizations, name)
+			l.app.files[name] = content
+		case path.Base(name) == "Chart.yaml":
+			l.app.files[name] = content
+		case l.isManifest(name, content):
+			files = append(files, file{name: name, content: content})
+		}
+	}
+	l.patches = map[string]bool{}
+	for _, name := range kustomizations {
+		docs, _ := Documents(l.files[name])
+		for _, d := range docs {
+			for _, p := range patchFiles(name, d) {
+				l.patches[p] = true
+			}
+		}
+	}
+	each(len(files), func(i int) {
+		f := &files[i]
+		f.docs, f.err = Documents(f.content)
+		f.lines = newLineMap(f.content)
+		f.braces = bytes.Contains(f.content, []byte("{{"))
+	})
+	return files
+}
+
+// isManifest says whether a file can hold objects of Kubernetes, by its name,
+// by road.yaml's choice and by a look at its text.
+func (l *loader) isManifest(name string, content []byte) bool {
+	if name == FileName || !l.chosen(name) {
+		return false
+	}
+	if bytes.IndexByte(content[:min(len(content), 8000)], 0) >= 0 {
+		return false // binary
+	}
+	if l.single || name == "-" {
+		return true
+	}
+	return isManifestName(name) && bytes.Contains(content, []byte("apiVersion"))
+}
+
+func isManifestName(name string) bool {
+	switch strings.ToLower(path.Ext(name)) {
+	case ".yaml", ".yml", ".json":
+		return true
+	}
+	return false
+}
+
+// chosen says whether road.yaml's list of manifests, where there is one, takes
+// a file in.
+func (l *loader) chosen(name string) bool {
+	list := l.app.Config.Manifests
+	for _, m := range list {
+		if m == "." || name == m || strings.HasPrefix(name, m+"/") {
+			return true
+		}
+	}
+	return len(list) == 0
+}
+
+// inChart says whether a file is one of a Helm chart's templates.
+func (l *loader) inChart(name string) bool {
+	for dir := path.Dir(name); dir != "."; dir = path.Dir(dir) {
+		if path.Base(dir) == "templates" {
+			_, ok := l.files[path.Join(path.Dir(dir), "Chart.yaml")]
+			return ok
+		}
+	}
+	return false
+}
+
+// each calls f for 0 to n-1, as many at once as there are processors.
+func each(n int, f func(int)) {
+	var wg sync.WaitGroup
+	next := make(chan int, n)
+	for i := range n {
+		next <- i
+	}
+	close(next)
+	for range min(n, runtime.GOMAXPROCS(0)) {
+		wg.Go(func() {
+			for i := range next {
+				f(i)
+			}
+		})
+	}
+	wg.Wait()
+}

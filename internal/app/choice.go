@@ -1,0 +1,91 @@
+package app
+
+import (
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// A rawChoice is what road.yaml chooses for one workload in one step.
+type rawChoice struct {
+	line int
+	node *yaml.Node
+}
+
+// choice decodes the choice for a workload; one by ID wins over one by name.
+func (c *Config) choice(step string, w *Workload, into any) error {
+	choices := c.Steps[step]
+	if choices == nil {
+		return nil
+	}
+	raw, ok := choices.workloads[w.ID()]
+	if !ok {
+		if raw, ok = choices.workloads[w.Name]; !ok {
+			return nil
+		}
+	}
+	target := reflect.ValueOf(into).Elem()
+	old := reflect.New(target.Type()).Elem()
+	old.Set(target)
+	_, faults := decode(raw.node, func() any { target.Set(old); return into }, true)
+	if len(faults) == 0 {
+		return nil
+	}
+	target.Set(old)
+	e := &ConfigError{}
+	for _, f := range faults {
+		e.Problems = append(e.Problems, Problem{
+			Pos:     Pos{FileName, f.node.Line, f.node.Column},
+			Message: fmt.Sprintf("steps: %s: %s: %s", step, w.Name, f.message),
+		})
+	}
+	return e
+}
+
+// references reports what road.yaml names and the application lacks.
+func (l *loader) references() {
+	a, c := l.app, l.app.Config
+	missing := func(line int, hint, format string, args ...any) {
+		a.Problems = append(a.Problems, Problem{Pos{File: FileName, Line: line}, fmt.Sprintf(format, args...), hint})
+	}
+	for _, m := range c.Manifests {
+		inside := func(f *Manifest) bool { return m == "." || f.File == m || strings.HasPrefix(f.File, m+"/") }
+		if !slices.ContainsFunc(a.Manifests, inside) {
+			missing(c.lines["manifests "+m], "", "%s holds no manifest", m)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.Images)) {
+		i := c.Images[name]
+		d := a.Dockerfile(i.file(l.exists))
+		if d == nil && !l.exists(i.file(l.exists)) {
+			missing(c.lines["images "+name], "name the folder that holds its Dockerfile", "image %s: there is no %s", name, i.file(l.exists))
+		}
+		if d != nil && d.Final(i.Target) == nil {
+			missing(c.lines["images "+name], "", "image %s: %s has no stage %q", name, d.File, i.Target)
+		}
+	}
+	for _, k := range c.StepKeys() {
+		choices := c.Steps[k.Step].workloads
+		for _, w := range slices.Sorted(maps.Keys(choices)) {
+			if a.Workload(w) == nil && !l.named(w) {
+				missing(choices[w].line, "", "steps: %s: there is no workload %s", k.Step, w)
+			}
+		}
+	}
+	for _, ch := range c.Checks {
+		for _, w := range []string{ch.Restart, ch.From.Workload} {
+			if w != "" && a.Workload(w) == nil {
+				missing(ch.Line, "", "check %s: there is no workload %s, or more than one", ch.Name, w)
+			}
+		}
+	}
+}
+
+// named says whether any workload has that name.
+func (l *loader) named(name string) bool {
+	return slices.ContainsFunc(l.app.Workloads, func(w *Workload) bool { return w.Name == name })
+}

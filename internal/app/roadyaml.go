@@ -1,0 +1,288 @@
+package app
+
+import (
+	"cmp"
+	"fmt"
+	"net/http"
+	"path"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// config reads road.yaml, or gives an empty Config where there is none.
+func (l *loader) config() (*Config, error) {
+	content, ok := l.files[FileName]
+	if !ok || l.single {
+		return &Config{}, nil
+	}
+	l.app.files[FileName] = content
+	return parseConfig(content)
+}
+
+// parseConfig reads road.yaml; the error is a *ConfigError with every fault.
+func parseConfig(content []byte) (*Config, error) {
+	docs, err := Documents(content)
+	if err != nil {
+		p, _ := err.(Problem)
+		p.File = FileName
+		return nil, &ConfigError{[]Problem{p}}
+	}
+	c := &Config{File: FileName, lines: map[string]int{}}
+	s := &strict{}
+	if len(docs) > 1 {
+		s.fault(docs[1], "", "%s holds one document", FileName)
+	}
+	if len(docs) > 0 {
+		c.read(s, top(docs[0]))
+	}
+	if len(s.problems) > 0 {
+		slices.SortStableFunc(s.problems, func(a, b Problem) int { return cmp.Or(a.Line-b.Line, a.Column-b.Column) })
+		return nil, &ConfigError{s.problems}
+	}
+	return c, nil
+}
+
+func (c *Config) read(s *strict, n *yaml.Node) {
+	if n.Kind == yaml.ScalarNode && n.Tag == "!!null" {
+		return
+	}
+	version := ""
+	s.mapping(n, FileName,
+		key{"apiVersion", s.str(&version, "apiVersion")},
+		key{"manifests", func(n *yaml.Node) { c.readManifests(s, n) }},
+		key{"images", func(n *yaml.Node) { c.readImages(s, n) }},
+		key{"checks", func(n *yaml.Node) {
+			s.items(n, "checks", func(n *yaml.Node) { c.Checks = append(c.Checks, readCheck(s, n)) })
+		}},
+		key{"foothold", func(n *yaml.Node) { c.readFoothold(s, n) }},
+		key{"steps", func(n *yaml.Node) { c.readSteps(s, n) }},
+		key{"secrets", func(n *yaml.Node) { c.readSecrets(s, n) }},
+	)
+	if version != "road/v1" && n.Kind == yaml.MappingNode {
+		at := n
+		if v := field(n, "apiVersion"); v != nil {
+			at = v
+		}
+		s.fault(at, "write apiVersion: road/v1", "apiVersion is not road/v1")
+	}
+	names := map[string]int{}
+	for _, ch := range c.Checks {
+		if line, twice := names[ch.Name]; twice && ch.Name != "" {
+			s.fault(&yaml.Node{Line: ch.Line}, "", "a check is called %q already on line %d", ch.Name, line)
+		}
+		names[ch.Name] = ch.Line
+	}
+}
+
+func (c *Config) readManifests(s *strict, n *yaml.Node) {
+	s.items(n, "manifests", func(n *yaml.Node) {
+		if p := s.inside(n, "a file or folder of manifests"); p != "" {
+			c.Manifests = append(c.Manifests, p)
+			c.lines["manifests "+p] = n.Line
+		}
+	})
+}
+
+// inside reads a path that must not lead out of PATH; "" where it does.
+func (s *strict) inside(n *yaml.Node, what string) string {
+	var p string
+	s.str(&p, what)(n)
+	if p == "" {
+		return ""
+	}
+	p = path.Clean(filepath.ToSlash(p))
+	if !filepath.IsLocal(p) {
+		s.fault(n, "give road the folder that holds all", "%s leads out of the folder of %s", p, FileName)
+		return ""
+	}
+	return p
+}
+
+func (c *Config) readImages(s *strict, n *yaml.Node) {
+	c.Images = map[string]ImageConfig{}
+	s.each(n, "images", func(k, v *yaml.Node) {
+		i := ImageConfig{Context: "."}
+		if v.Kind == yaml.ScalarNode {
+			i.Context = s.inside(v, "the folder of image "+k.Value)
+		} else {
+			s.mapping(v, "image "+k.Value,
+				key{"context", func(n *yaml.Node) { i.Context = s.inside(n, "context") }},
+				key{"dockerfile", func(n *yaml.Node) { i.Dockerfile = s.inside(n, "dockerfile") }},
+				key{"target", s.str(&i.Target, "target")},
+				key{"args", s.table(&i.Args, "args")})
+		}
+		if name := imageName(k.Value); name != k.Value {
+			s.fault(k, "write "+name, "an image's name here has no tag and no digest")
+		}
+		c.Images[k.Value] = i
+		c.lines["images "+k.Value] = k.Line
+	})
+}
+
+func readCheck(s *strict, n *yaml.Node) Check {
+	c := Check{Line: n.Line}
+	s.mapping(n, "a check",
+		key{"name", s.str(&c.Name, "name")},
+		key{"http", func(n *yaml.Node) { c.HTTP = readHTTP(s, n) }},
+		key{"tcp", func(n *yaml.Node) { c.TCP = readTCP(s, n) }},
+		key{"pod", func(n *yaml.Node) { c.Pod = readPod(s, n) }},
+		key{"increases", s.truth(&c.Increases, "increases")},
+		key{"restart", s.str(&c.Restart, "restart")},
+		key{"from", func(n *yaml.Node) {
+			s.mapping(n, "from",
+				key{"workload", s.str(&c.From.Workload, "workload")},
+				key{"namespace", s.str(&c.From.Namespace, "namespace")},
+				key{"labels", s.table(&c.From.Labels, "labels")})
+			if c.From.Workload != "" && (c.From.Namespace != "" || c.From.Labels != nil) {
+				s.fault(n, "", "from names a workload, or a namespace and labels, not both")
+			}
+		}})
+	if n.Kind != yaml.MappingNode {
+		return c
+	}
+	if c.Name == "" {
+		s.fault(n, "", "a check needs a name")
+	}
+	kinds := 0
+	for _, has := range []bool{c.HTTP != nil, c.TCP != nil, c.Pod != nil} {
+		if has {
+			kinds++
+		}
+	}
+	if kinds != 1 {
+		s.fault(n, "", "check %q needs exactly one of http, tcp and pod", c.Name)
+	}
+	if c.Increases && (c.HTTP == nil || groups(c.HTTP.Body) == 0) {
+		s.fault(n, `body: "visits: ([0-9]+)"`, "check %q: increases needs http with a body whose first group is the number", c.Name)
+	}
+	return c
+}
+
+// groups counts the groups of a regular expression, 0 where it is not one.
+func groups(pattern string) int {
+	re, err := regexp.Compile(pattern)
+	if err != nil {
+		return 1 // already a fault of its own
+	}
+	return re.NumSubexp()
+}
+
+func readHTTP(s *strict, n *yaml.Node) *HTTPCheck {
+	h := &HTTPCheck{Path: "/", Status: http.StatusOK}
+	s.mapping(n, "http",
+		key{"service", s.str(&h.Service, "service")},
+		key{"port", s.number(&h.Port, 1, 65535, "port")},
+		key{"path", s.str(&h.Path, "path")},
+		key{"status", s.number(&h.Status, 100, 599, "status")},
+		key{"body", s.pattern(&h.Body, "body")})
+	s.target(n, h.Service, h.Port)
+	s.slash(n, h.Path)
+	return h
+}
+
+func readTCP(s *strict, n *yaml.Node) *TCPCheck {
+	t := &TCPCheck{}
+	s.mapping(n, "tcp",
+		key{"service", s.str(&t.Service, "service")},
+		key{"port", s.number(&t.Port, 1, 65535, "port")},
+		key{"send", s.str(&t.Send, "send")},
+		key{"expect", s.pattern(&t.Expect, "expect")})
+	s.target(n, t.Service, t.Port)
+	return t
+}
+
+func (s *strict) target(n *yaml.Node, service string, port int) {
+	if n.Kind == yaml.MappingNode && (field(n, "service") == nil || field(n, "port") == nil) {
+		s.fault(n, "", "service and port are needed")
+	}
+}
+
+func (s *strict) slash(n *yaml.Node, p string) {
+	if !strings.HasPrefix(p, "/") {
+		s.fault(n, "write /"+p, "path begins with /")
+	}
+}
+
+func readPod(s *strict, n *yaml.Node) *PodCheck {
+	p := &PodCheck{}
+	s.mapping(n, "pod",
+		key{"image", s.str(&p.Image, "image")},
+		key{"command", s.words(&p.Command, "command")},
+		key{"env", func(n *yaml.Node) {
+			p.Env = map[string]EnvValue{}
+			s.each(n, "env", func(k, v *yaml.Node) { p.Env[k.Value] = readEnv(s, v) })
+		}},
+		key{"stdout", s.pattern(&p.Stdout, "stdout")})
+	if n.Kind == yaml.MappingNode && (field(n, "image") == nil || field(n, "command") == nil) {
+		s.fault(n, "", "image and command are needed")
+	}
+	return p
+}
+
+func readEnv(s *strict, n *yaml.Node) (e EnvValue) {
+	if n.Kind == yaml.ScalarNode {
+		s.str(&e.Value, "a variable")(n)
+		return e
+	}
+	s.mapping(n, "a variable",
+		key{"secret", s.str(&e.Secret, "secret")},
+		key{"key", s.str(&e.Key, "key")})
+	if n.Kind == yaml.MappingNode && (field(n, "secret") == nil || field(n, "key") == nil) {
+		s.fault(n, "", "secret and key are needed")
+	}
+	return e
+}
+
+func (c *Config) readFoothold(s *strict, n *yaml.Node) {
+	s.mapping(n, "foothold",
+		key{"command", func(n *yaml.Node) { c.Foothold.Command = readHole(s, n, "{command}") }},
+		key{"request", func(n *yaml.Node) { c.Foothold.Request = readHole(s, n, "{uri}") }})
+}
+
+func readHole(s *strict, n *yaml.Node, slot string) *Hole {
+	h := &Hole{Path: "/"}
+	s.mapping(n, "a way in",
+		key{"service", s.str(&h.Service, "service")},
+		key{"port", s.number(&h.Port, 1, 65535, "port")},
+		key{"path", s.str(&h.Path, "path")})
+	s.target(n, h.Service, h.Port)
+	s.slash(n, h.Path)
+	if n.Kind == yaml.MappingNode && !strings.Contains(h.Path, slot) {
+		s.fault(n, fmt.Sprintf("path: /?q=%s", slot), "path does not say where %s goes", slot)
+	}
+	return h
+}
+
+func (c *Config) readSteps(s *strict, n *yaml.Node) {
+	c.Steps = map[string]*Choices{}
+	s.each(n, "steps", func(k, v *yaml.Node) {
+		if k.Value == "tags" {
+			if v.Value != "stop" {
+				s.fault(v, "write tags: stop, or leave it out", "tags is not stop")
+			}
+			c.tags = v.Value
+			return
+		}
+		choices := &Choices{Line: k.Line, workloads: map[string]rawChoice{}}
+		s.each(v, "step "+k.Value, func(w, v *yaml.Node) {
+			if v.Kind != yaml.MappingNode {
+				s.fault(v, "", "the choices for %s are a mapping", w.Value)
+			}
+			choices.workloads[w.Value] = rawChoice{w.Line, v}
+		})
+		c.Steps[k.Value] = choices
+	})
+}
+
+func (c *Config) readSecrets(s *strict, n *yaml.Node) {
+	c.Secrets = map[string]map[string]string{}
+	s.each(n, "secrets", func(k, v *yaml.Node) {
+		var values map[string]string
+		s.table(&values, "secret "+k.Value)(v)
+		c.Secrets[k.Value] = values
+	})
+}

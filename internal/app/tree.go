@@ -1,0 +1,151 @@
+package app
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// maxFile is the size in bytes above which a file is not read.
+const maxFile = 100 << 20
+
+// skipped are folders whose content is not the application's own.
+var skipped = []string{".git", "vendor", "node_modules"}
+
+// A tree is what was read from disk.
+type tree struct {
+	root     string
+	files    map[string][]byte
+	single   bool
+	problems []Problem
+}
+
+// readTree reads every file below root that may matter. Where root is a file,
+// it reads this one alone.
+func readTree(root string) (*tree, error) {
+	info, err := os.Stat(root)
+	if err != nil {
+		return nil, err
+	}
+	t := &tree{root: root, files: map[string][]byte{}}
+	if !info.IsDir() {
+		t.root, t.single = filepath.Dir(root), true
+	}
+	dir, err := os.OpenRoot(t.root)
+	if err != nil {
+		return nil, err
+	}
+	defer dir.Close()
+	if t.single {
+		if !info.Mode().IsRegular() {
+			return nil, fmt.Errorf("%s: neither a folder nor a regular file", root)
+		}
+		name := filepath.Base(root)
+		t.read(dir, name)
+		if t.files[name] == nil {
+			return nil, t.problems[0]
+		}
+		return t, nil
+	}
+	err = fs.WalkDir(dir.FS(), ".", func(name string, e fs.DirEntry, err error) error {
+		return t.visit(dir, name, e, err)
+	})
+	if err != nil {
+		return nil, err
+	}
+	t.readNamed(dir)
+	return t, nil
+}
+
+// visit reads one file of the walk where it may matter.
+func (t *tree) visit(dir *os.Root, name string, e fs.DirEntry, err error) error {
+	switch {
+	case err != nil && name == ".":
+		return err
+	case err != nil:
+		t.problem(name, "cannot be read: "+reason(err), "")
+		if e != nil && e.IsDir() {
+			return fs.SkipDir
+		}
+	case e.IsDir():
+		if slices.Contains(skipped, e.Name()) {
+			return fs.SkipDir
+		}
+	case !isManifestName(name) && !isDockerfileName(name) && !isKustomization(name):
+	case e.Type()&fs.ModeSymlink != 0:
+		if _, err := dir.Stat(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			t.problem(name, "a link that leads out of the folder is not followed", "copy the file here, or give road the folder that holds both")
+		}
+	case e.Type().IsRegular():
+		t.read(dir, name)
+	}
+	return nil
+}
+
+// readNamed reads the Dockerfiles that road.yaml names and that do not look
+// like any.
+func (t *tree) readNamed(dir *os.Root) {
+	c, _ := parseConfig(t.files[FileName])
+	if c == nil {
+		return
+	}
+	for _, i := range c.Images {
+		regular := func(name string) bool {
+			info, err := dir.Lstat(name)
+			return err == nil && info.Mode().IsRegular()
+		}
+		if name := i.file(regular); t.files[name] == nil && regular(name) {
+			t.read(dir, name)
+		}
+	}
+}
+
+// read reads one regular file.
+func (t *tree) read(dir *os.Root, name string) {
+	f, err := dir.Open(name)
+	if err != nil {
+		t.problem(name, "cannot be read: "+reason(err), "")
+		return
+	}
+	defer f.Close()
+	content, err := io.ReadAll(io.LimitReader(f, maxFile+1))
+	switch {
+	case err != nil:
+		t.problem(name, "cannot be read: "+reason(err), "")
+	case len(content) > maxFile:
+		t.problem(name, fmt.Sprintf("larger than %d MB, passed by", maxFile>>20), "split it, or leave it out with manifests: in road.yaml")
+	default:
+		t.files[name] = content
+	}
+}
+
+func (t *tree) problem(name, message, hint string) {
+	t.problems = append(t.problems, Problem{Pos{File: name}, message, hint})
+}
+
+// reason gives the cause of a file error without the names that stand in front.
+func reason(err error) string {
+	var pe *fs.PathError
+	if errors.As(err, &pe) {
+		return pe.Err.Error()
+	}
+	return err.Error()
+}
+
+// isDockerfileName knows Dockerfile, Containerfile, Dockerfile.web and
+// web.Dockerfile.
+func isDockerfileName(name string) bool {
+	b := path.Base(name)
+	if strings.HasSuffix(b, ".dockerignore") {
+		return false
+	}
+	return b == "Dockerfile" || b == "Containerfile" ||
+		strings.HasPrefix(b, "Dockerfile.") || strings.HasPrefix(b, "Containerfile.") ||
+		strings.HasSuffix(strings.ToLower(b), ".dockerfile")
+}
