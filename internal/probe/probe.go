@@ -7,7 +7,10 @@
 // probe has primitives only; what an attack is stands in its step's folder.
 package probe
 
-import "encoding/json"
+import (
+	"encoding/json"
+	"syscall"
+)
 
 // Version changes when a request or reply changes its meaning.
 const Version = 1
@@ -40,14 +43,24 @@ type Error struct {
 	Op      string `json:"op"`             // "open", "connect"
 	Path    string `json:"path,omitempty"` // what it was asked of
 	Errno   int    `json:"errno"`          // 0 where it is not the kernel's answer
-	Message string `json:"message"`        // "permission denied"
+	Message string `json:"message"`        // as libc words it: "Permission denied"
 }
 
-// Error gives the line as a shell tool would print it: "open /etc/x: permission denied".
+// Error gives the line as a shell tool would print it: "open /etc/x: Permission denied".
 func (e *Error) Error() string {
 	s := e.Op
 	if e.Path != "" {
 		s += " " + e.Path
 	}
 	return s + ": " + e.Message
+}
+
+// Unwrap gives the kernel's answer, so that errors.Is(err, syscall.EACCES) and
+// errors.Is(err, fs.ErrPermission) work across the line; nil where it is not the
+// kernel's.
+func (e *Error) Unwrap() error {
+	if e.Errno == 0 {
+		return nil
+	}
+	return syscall.Errno(e.Errno)
 }
