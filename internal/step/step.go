@@ -30,6 +30,10 @@ type Step struct {
 	Weaken func(*app.App)
 
 	Attacks []Attack
+
+	// Show gives evidence that stands beside the attacks, such as what ps shows
+	// inside and outside; nil where a step has none. An error leaves it out.
+	Show func(context.Context, *sandbox.Scene) (string, error)
 }
 
 // A Ref is an item of a published framework.
