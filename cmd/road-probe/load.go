@@ -1,0 +1,158 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"runtime"
+	"strconv"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"road/internal/probe"
+)
+
+// The children that use resources up: processes of their own, so that the kernel
+// kills them and not the agent, which has to tell.
+const (
+	childAlloc = "child-alloc" // BYTES: says one line when it has them
+	childSpin  = "child-spin"  // MILLISECONDS
+)
+
+// alloc returns when every page has been written.
+func alloc(_ context.Context, a *agent, args probe.AllocArgs) (any, error) {
+	cmd := exec.Command(self, childAlloc, strconv.FormatInt(args.Bytes, 10))
+	r, w, err := os.Pipe()
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	cmd.Stdout = w
+	p, err := start(cmd)
+	w.Close()
+	if err != nil {
+		return nil, err
+	}
+	line, err := bufio.NewReader(r).ReadString('\n')
+	if err == nil && line == "ok\n" {
+		return probe.Held{Hold: a.hold(p.kill)}, nil
+	}
+	<-p.ended
+	return nil, fmt.Errorf("%s%v", line, p.cmd.ProcessState)
+}
+
+// spin keeps processes busy until their time is over.
+func spin(ctx context.Context, _ *agent, args probe.SpinArgs) (any, error) {
+	if args.Processes < 1 || args.Processes > 64 || args.Millis < 1 || args.Millis > 60000 {
+		return nil, errors.New("asks for 1 to 64 processes and 1 to 60000 milliseconds")
+	}
+	var running []*process
+	defer func() {
+		for _, p := range running {
+			p.kill()
+		}
+	}()
+	for range args.Processes {
+		p, err := start(exec.Command(self, childSpin, strconv.Itoa(args.Millis)))
+		if err != nil {
+			return nil, err
+		}
+		running = append(running, p)
+	}
+	for _, p := range running {
+		select {
+		case <-p.ended:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+	return nil, nil
+}
+
+// fork makes processes until it has enough or the kernel refuses.
+func fork(_ context.Context, a *agent, args probe.ForkArgs) (any, error) {
+	if args.Count < 1 || args.Count > 10000 {
+		return nil, errors.New("asks for 1 to 10000 processes")
+	}
+	made := make(chan probe.ForkResult)
+	stop, stopped := make(chan struct{}), make(chan struct{})
+	go func() {
+		runtime.LockOSThread() // the children live as long as this thread
+		defer runtime.UnlockOSThread()
+		defer close(stopped)
+		var result probe.ForkResult
+		var children []int
+		for range args.Count {
+			pid, errno := forkWaiter()
+			if errno != 0 {
+				result.Refused = words(errno)
+				break
+			}
+			children = append(children, pid)
+		}
+		result.Count = len(children)
+		made <- result
+		<-stop
+		for _, pid := range children {
+			unix.Kill(pid, unix.SIGKILL) // it is our own child, not yet reaped
+		}
+		for _, pid := range children {
+			for {
+				if _, err := unix.Wait4(pid, nil, 0, nil); err != unix.EINTR {
+					break
+				}
+			}
+		}
+	}()
+	result := <-made
+	result.Hold = a.hold(func() { close(stop); <-stopped })
+	return result, nil
+}
+
+// forkWaiter makes a child that only waits. Between the fork and its end the
+// child makes nothing but raw system calls: it has no Go runtime.
+//
+//go:norace
+//go:nosplit
+func forkWaiter() (int, syscall.Errno) {
+	pid, _, errno := syscall.RawSyscall6(unix.SYS_CLONE, uintptr(unix.SIGCHLD), 0, 0, 0, 0, 0)
+	if errno != 0 || pid != 0 {
+		return int(pid), errno
+	}
+	syscall.RawSyscall6(unix.SYS_PRCTL, unix.PR_SET_PDEATHSIG, uintptr(unix.SIGKILL), 0, 0, 0, 0)
+	for {
+		syscall.RawSyscall6(unix.SYS_PPOLL, 0, 0, 0, 0, 0, 0)
+	}
+}
+
+// runChild is what a child does; its result is the exit status.
+func runChild(args []string) int {
+	if len(args) != 2 {
+		return 2
+	}
+	n, err := strconv.ParseInt(args[1], 10, 64)
+	if err != nil {
+		return 2
+	}
+	if args[0] == childSpin {
+		for end := time.Now().Add(time.Duration(n) * time.Millisecond); time.Now().Before(end); {
+		}
+		return 0
+	}
+	b, err := unix.Mmap(-1, 0, int(n), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS)
+	if err != nil {
+		fmt.Print("mmap: ", err, "; ")
+		return 1
+	}
+	for i := 0; i < len(b); i += os.Getpagesize() {
+		b[i] = 1
+	}
+	fmt.Println("ok")
+	time.Sleep(10 * time.Minute)
+	return 0
+}
