@@ -62,17 +62,3 @@ func (r *Refused) Error() string { return r.Pos.String() + ": " + r.Message }
 
 // Files maps slash-separated names, relative to the application's root, to content.
 type Files map[string][]byte
-
-// Apply gives the new content of every file that edits change; files itself is
-// not changed. The result leaves out files with a refused edit, all of which
-// the second value names, in order: either every edit of a file is done or none
-// is.
-func Apply(files Files, edits []Edit) (Files, []*Refused) { return nil, nil }
-
-// Diff gives the unified diff between two sets of files, with a/ and b/ before
-// the names, sorted by name; "" where nothing differs.
-func Diff(before, after Files) string { return "" }
-
-// Write replaces files below root one by one, each atomically, with the owner
-// and mode that the file had. Links that lead out of root are an error.
-func Write(root string, files Files) error { return nil }

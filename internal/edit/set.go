@@ -1,0 +1,224 @@
+package edit
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// A splice replaces the bytes from start to end.
+type splice struct {
+	start, end int
+	text       string
+}
+
+func apply(b []byte, splices []splice) []byte {
+	slices.SortStableFunc(splices, func(x, y splice) int { return x.start - y.start })
+	var out []byte
+	at := 0
+	for _, s := range splices {
+		out = append(append(out, b[at:s.start]...), s.text...)
+		at = s.end
+	}
+	return append(out, b[at:]...)
+}
+
+// A planner works one Set out: where bytes change, and how the document's tree
+// looks afterwards. It changes the tree as it goes.
+type planner struct {
+	t       *text
+	doc     *yaml.Node // the document
+	set     *Set
+	style   style
+	splices []splice
+}
+
+// refusal is why a Set cannot be done, and the node at which that shows.
+type refusal struct {
+	node *yaml.Node
+	msg  string
+	hint string
+}
+
+func (r *refusal) Error() string { return r.msg }
+
+func refuse(n *yaml.Node, hint, format string, args ...any) error {
+	return &refusal{n, fmt.Sprintf(format, args...), hint}
+}
+
+// plan goes down the path as far as it stands and changes what is there.
+func (p *planner) plan() error {
+	if len(p.set.Path) == 0 {
+		return refuse(p.doc, "", "an edit needs a path")
+	}
+	if msg := valid(p.set.Value); p.set.Value != nil && msg != "" {
+		return refuse(p.doc, "", "%s: %s", p.set.Path, msg)
+	}
+	cur := p.doc.Content[0]
+	p.style = styleOf(cur)
+	var key *yaml.Node // in front of cur; nil at the top and for items
+	for i, elem := range p.set.Path {
+		if err := p.mayEnter(cur); err != nil {
+			return err
+		}
+		at, err := p.find(cur, elem, i == len(p.set.Path)-1)
+		if err != nil {
+			return err
+		}
+		if at < 0 {
+			if p.set.Value == nil {
+				return nil
+			}
+			return p.insert(key, cur, elem, nest(p.set.Path[i+1:], p.set.Value))
+		}
+		if i == len(p.set.Path)-1 {
+			if p.set.Value == nil {
+				return p.remove(key, cur, at)
+			}
+			return p.replace(cur, at)
+		}
+		key = nil
+		if cur.Kind == yaml.MappingNode {
+			key = cur.Content[at]
+			at++
+		}
+		cur = cur.Content[at]
+	}
+	return nil
+}
+
+// nest puts a value below the part of the path that does not stand yet.
+func nest(path []any, v any) any {
+	for _, e := range slices.Backward(path) {
+		if k, ok := e.(string); ok {
+			v = Map{{k, v}}
+		} else {
+			v = []any{v}
+		}
+	}
+	return v
+}
+
+// mayEnter refuses what is shared: a change there would be a change elsewhere.
+func (p *planner) mayEnter(n *yaml.Node) error {
+	if n.Kind == yaml.AliasNode {
+		return refuse(n, "write the values out instead of *"+n.Value, "%s stands behind the alias *%s", p.set.Path, n.Value)
+	}
+	if n.Anchor != "" && aliased(p.doc, n.Anchor) {
+		return refuse(n, "write the values out where *"+n.Anchor+" is used", "%s is shared through the anchor &%s", p.set.Path, n.Anchor)
+	}
+	return nil
+}
+
+func aliased(n *yaml.Node, anchor string) bool {
+	if n.Kind == yaml.AliasNode {
+		return n.Value == anchor
+	}
+	return slices.ContainsFunc(n.Content, func(c *yaml.Node) bool { return aliased(c, anchor) })
+}
+
+// find gives the index in n.Content of a key or item, -1 where it is missing and
+// can be made.
+func (p *planner) find(n *yaml.Node, elem any, last bool) (int, error) {
+	null := n.Kind == yaml.ScalarNode && n.Tag == "!!null"
+	switch e := elem.(type) {
+	case int:
+		if null && e == 0 {
+			return -1, nil
+		}
+		if n.Kind != yaml.SequenceNode || e < 0 || e > len(n.Content) {
+			return 0, refuse(n, "", "%s: there is no item %d", p.set.Path, e)
+		}
+		if e == len(n.Content) {
+			return -1, nil
+		}
+		return e, nil
+	case string:
+		if null {
+			return -1, nil
+		}
+		if n.Kind != yaml.MappingNode {
+			return 0, refuse(n, "", "%s: %q cannot stand here, where no mapping is", p.set.Path, e)
+		}
+		return p.findKey(n, e, last)
+	}
+	return 0, refuse(n, "", "%s: a path has strings and ints, not %T", p.set.Path, elem)
+}
+
+func (p *planner) findKey(n *yaml.Node, name string, last bool) (int, error) {
+	at := -1
+	seen := map[string]bool{}
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		k := n.Content[i]
+		if k.Kind != yaml.ScalarNode {
+			return 0, refuse(k, "", "a key that is not a word stands beside %q", name)
+		}
+		if seen[k.Value] {
+			return 0, refuse(k, "take one of the two out", "key %q stands twice", k.Value)
+		}
+		seen[k.Value] = true
+		if k.Value == name && k.Tag != "!!merge" {
+			at = i
+		}
+		if i > 0 && n.Style&yaml.FlowStyle == 0 && k.Column != n.Content[0].Column {
+			return 0, refuse(k, "", "the keys of this mapping do not stand below each other")
+		}
+	}
+	if at < 0 {
+		return -1, p.mergedHas(n, name, last)
+	}
+	return at, nil
+}
+
+// mergedHas refuses to make a key that hides a merged one of which only a part
+// would stand in the new one.
+func (p *planner) mergedHas(n *yaml.Node, name string, last bool) error {
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		if k := n.Content[i]; k.Tag == "!!merge" && (!last || p.set.Value == nil) {
+			return refuse(k, "write the values out instead of <<", "%q may come from what is merged in here", name)
+		}
+	}
+	return nil
+}
+
+// styleOf looks at how a document indents: by the first mapping below a key and
+// the first list below a key.
+func styleOf(top *yaml.Node) style {
+	s := style{step: -1, dash: -1}
+	var look func(n *yaml.Node)
+	look = func(n *yaml.Node) {
+		for i, c := range n.Content {
+			if n.Kind == yaml.MappingNode && i%2 == 1 && n.Style&yaml.FlowStyle == 0 && c.Style&yaml.FlowStyle == 0 && len(c.Content) > 0 {
+				by := c.Column - n.Content[i-1].Column
+				if c.Kind == yaml.MappingNode && s.step < 0 {
+					s.step = c.Content[0].Column - n.Content[i-1].Column
+				}
+				if c.Kind == yaml.SequenceNode && s.dash < 0 && c.Anchor == "" && c.Style&yaml.TaggedStyle == 0 {
+					s.dash = by
+				}
+			}
+			if s.step < 0 || s.dash < 0 {
+				look(c)
+			}
+		}
+	}
+	look(top)
+	if s.step < 1 || s.step > 16 {
+		s.step = 2
+	}
+	if s.dash < 0 || s.dash > 16 {
+		s.dash = 0
+	}
+	return s
+}
+
+func (p *planner) splice(start, end int, text string) {
+	p.splices = append(p.splices, splice{start, end, text})
+}
+
+// join makes lines of text with the line break in use at offset i.
+func (p *planner) join(lines []string, i int) string {
+	return strings.Join(lines, p.t.newline(i))
+}

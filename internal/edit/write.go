@@ -1,0 +1,141 @@
+package edit
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path"
+	"slices"
+	"syscall"
+)
+
+// Write replaces files below root one by one, each atomically, with the owner
+// and mode that the file had. Links that lead out of root are an error; one that
+// leads to another place inside root stays, and what it leads to is replaced.
+func Write(root string, files Files) error {
+	dir, err := os.OpenRoot(root)
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	for _, name := range slices.Sorted(maps.Keys(files)) {
+		if err := write(dir, name, files[name]); err != nil {
+			return fmt.Errorf("%s: not written: %w", name, err)
+		}
+	}
+	return nil
+}
+
+// write makes the new file beside the old one and renames it over that.
+func write(dir *os.Root, name string, content []byte) (err error) {
+	if name, err = follow(dir, name); err != nil {
+		return err
+	}
+	mode, uid, gid, err := owner(dir, name)
+	if err != nil {
+		return err
+	}
+	temp, f, err := create(dir, name)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			dir.Remove(temp)
+		}
+	}()
+	_, err = f.Write(content)
+	if err == nil && os.Geteuid() == 0 {
+		err = f.Chown(uid, gid)
+	}
+	if err == nil {
+		err = f.Chmod(mode) // after chown, which takes setuid bits away
+	}
+	if err == nil {
+		err = f.Sync()
+	}
+	if err = errors.Join(err, f.Close()); err != nil {
+		return err
+	}
+	if err = dir.Rename(temp, name); err != nil {
+		return err
+	}
+	return syncFolder(dir, path.Dir(name))
+}
+
+// follow goes from a link to the file that it leads to, inside root.
+func follow(dir *os.Root, name string) (string, error) {
+	for range 40 {
+		info, err := dir.Lstat(name)
+		if errors.Is(err, fs.ErrNotExist) {
+			return name, nil
+		}
+		if err != nil {
+			return "", err
+		}
+		if info.Mode()&fs.ModeSymlink == 0 {
+			return name, nil
+		}
+		if _, err := dir.Stat(name); err != nil { // refuses links that lead out
+			return "", err
+		}
+		to, err := dir.Readlink(name)
+		if err != nil {
+			return "", err
+		}
+		if path.IsAbs(to) {
+			return "", errors.New("a link to an absolute path is not followed")
+		}
+		name = path.Join(path.Dir(name), to)
+	}
+	return "", errors.New("too many links")
+}
+
+// owner says whose the file is and is to be: a new one belongs to the owner of
+// its folder.
+func owner(dir *os.Root, name string) (mode fs.FileMode, uid, gid int, err error) {
+	info, err := dir.Stat(name)
+	mode = 0o644
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		if info, err = dir.Stat(path.Dir(name)); err != nil {
+			return 0, 0, 0, err
+		}
+	case err != nil:
+		return 0, 0, 0, err
+	case !info.Mode().IsRegular():
+		return 0, 0, 0, errors.New("not a regular file")
+	default:
+		mode = info.Mode() & (fs.ModePerm | fs.ModeSetuid | fs.ModeSetgid | fs.ModeSticky)
+	}
+	uid, gid = -1, -1
+	if st, ok := info.Sys().(*syscall.Stat_t); ok {
+		uid, gid = int(st.Uid), int(st.Gid)
+	}
+	return mode, uid, gid, nil
+}
+
+// create makes a file beside name that no other program uses. It can be read by
+// its owner alone until it has its mode.
+func create(dir *os.Root, name string) (string, *os.File, error) {
+	for i := range 1000 {
+		temp := path.Join(path.Dir(name), fmt.Sprintf(".%s.road-%d-%d", path.Base(name), os.Getpid(), i))
+		f, err := dir.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+		if !errors.Is(err, fs.ErrExist) {
+			return temp, f, err
+		}
+	}
+	return "", nil, errors.New("no name is free for a new file beside it")
+}
+
+// syncFolder makes a rename last through a crash of the machine.
+func syncFolder(dir *os.Root, name string) error {
+	f, err := dir.Open(name)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	return f.Sync()
+}
