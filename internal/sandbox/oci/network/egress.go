@@ -1,0 +1,195 @@
+package network
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"net/url"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+
+	"road/internal/sandbox/oci/world"
+
+	"github.com/miekg/dns"
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+)
+
+// An egress decides which connections may leave by the way out. They start on
+// the host, and so could reach what only the host may. The rules, first match
+// first:
+//
+//  1. never the host itself, on any of its addresses, nor its loopback,
+//     link-local addresses, the metadata services of clouds, or what is no
+//     unicast address;
+//  2. a package mirror or proxy that the host's configuration or Options.Mirrors
+//     names, by address or by a name that resolved to it, on its own port, 80 or
+//     443, even where it has a private address;
+//  3. no other private address, and none of the networks that the host is on;
+//  4. everything else: the internet.
+type egress struct {
+	self    []netip.Addr   // the host's addresses
+	onLink  []netip.Prefix // networks that the host reaches without a gateway
+	mirrors map[string][]uint16
+
+	mu      sync.Mutex
+	learned map[netip.Addr][]uint16 // addresses of mirrors, and their ports
+}
+
+// never are ranges that rule 1 refuses.
+var never = prefixes("0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "192.0.0.0/24", "224.0.0.0/3",
+	"100.100.100.200/32", // metadata of Alibaba Cloud
+	"168.63.129.16/32")   // of Azure
+
+// private are ranges that rule 3 refuses.
+var private = prefixes("10.0.0.0/8", "100.64.0.0/10", "172.16.0.0/12", "192.168.0.0/16")
+
+func prefixes(s ...string) []netip.Prefix {
+	ps := make([]netip.Prefix, len(s))
+	for i := range s {
+		ps[i] = netip.MustParsePrefix(s[i])
+	}
+	return ps
+}
+
+// newEgress reads the host's addresses, networks and package configuration.
+func newEgress(w *world.World, mirrors []string) (*egress, error) {
+	e := &egress{mirrors: map[string][]uint16{}, learned: map[netip.Addr][]uint16{}}
+	if err := world.InNS(w.HostNet, e.readHost); err != nil {
+		return nil, fmt.Errorf("the host's network: %w", err)
+	}
+	for _, m := range append(hostMirrors("/etc/apt", os.Getenv), mirrors...) {
+		e.addMirror(m)
+	}
+	return e, nil
+}
+
+// readHost reads addresses and routes, on a thread in the host's namespace.
+func (e *egress) readHost() error {
+	h, err := netlink.NewHandle()
+	if err != nil {
+		return err
+	}
+	defer h.Close()
+	addrs, err := h.AddrList(nil, unix.AF_INET)
+	if err != nil {
+		return err
+	}
+	for _, a := range addrs {
+		if ip, ok := netip.AddrFromSlice(a.IP.To4()); ok {
+			e.self = append(e.self, ip)
+		}
+	}
+	routes, err := h.RouteList(nil, unix.AF_INET)
+	if err != nil {
+		return err
+	}
+	for _, r := range routes {
+		if r.Gw != nil || r.Via != nil || len(r.MultiPath) > 0 || r.Dst == nil {
+			continue
+		}
+		ip, ok := netip.AddrFromSlice(r.Dst.IP.To4())
+		bits, _ := r.Dst.Mask.Size()
+		if ok && bits >= 8 { // a shorter one is a default route in disguise
+			e.onLink = append(e.onLink, netip.PrefixFrom(ip, bits))
+		}
+	}
+	return nil
+}
+
+// addMirror takes a URL, a host or host:port.
+func (e *egress) addMirror(m string) {
+	if !strings.Contains(m, "//") {
+		m = "//" + m
+	}
+	u, err := url.Parse(m)
+	if err != nil || u.Hostname() == "" {
+		return
+	}
+	ports := []uint16{80, 443}
+	if p, err := strconv.ParseUint(u.Port(), 10, 16); err == nil {
+		ports = append(ports, uint16(p))
+	}
+	if a, err := netip.ParseAddr(u.Hostname()); err == nil {
+		e.learned[a] = append(e.learned[a], ports...)
+		return
+	}
+	name := dns.CanonicalName(u.Hostname())
+	e.mirrors[name] = append(e.mirrors[name], ports...)
+}
+
+// learn remembers the addresses of a mirror, as the host's name servers gave them.
+func (e *egress) learn(name string, ips []netip.Addr) {
+	ports := e.mirrors[dns.CanonicalName(name)]
+	if len(ports) == 0 {
+		return
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, ip := range ips {
+		e.learned[ip] = ports
+	}
+}
+
+// refuse gives the reason why a connection may not leave, "" if it may.
+func (e *egress) refuse(to netip.AddrPort) string {
+	a := to.Addr().Unmap()
+	holds := func(p netip.Prefix) bool { return p.Contains(a) }
+	switch {
+	case !a.Is4():
+		return "not an IPv4 address"
+	case slices.Contains(e.self, a):
+		return "an address of the host"
+	case slices.ContainsFunc(never, holds):
+		return "not an address of the internet"
+	case e.isMirror(to):
+		return ""
+	case slices.ContainsFunc(private, holds):
+		return "a private address"
+	case slices.ContainsFunc(e.onLink, holds):
+		return "a neighbour of the host"
+	}
+	return ""
+}
+
+func (e *egress) isMirror(to netip.AddrPort) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return slices.Contains(e.learned[to.Addr().Unmap()], to.Port())
+}
+
+// aptURL finds the addresses of mirrors and proxies in apt's configuration.
+var aptURL = regexp.MustCompile(`https?://[^\s"';/]+`)
+
+// hostMirrors gives the URLs of the mirrors and proxies that this host uses: from
+// apt's configuration in dir and from the usual variables.
+func hostMirrors(dir string, getenv func(string) string) []string {
+	var found []string
+	for _, pattern := range []string{"sources.list", "sources.list.d/*.list", "sources.list.d/*.sources", "apt.conf", "apt.conf.d/*"} {
+		names, _ := filepath.Glob(filepath.Join(dir, pattern)) // the patterns are right
+		for _, name := range names {
+			b, err := os.ReadFile(name)
+			if err != nil {
+				continue
+			}
+			for line := range strings.Lines(string(b)) {
+				if t := strings.TrimSpace(line); !strings.HasPrefix(t, "#") && !strings.HasPrefix(t, "//") {
+					found = append(found, aptURL.FindAllString(t, -1)...)
+				}
+			}
+		}
+	}
+	for _, name := range []string{"http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "GOPROXY"} {
+		for part := range strings.FieldsFuncSeq(getenv(name), func(r rune) bool { return r == ',' || r == '|' }) {
+			if host, _, err := net.SplitHostPort(part); err == nil && host != "" || strings.Contains(part, "//") {
+				found = append(found, part)
+			}
+		}
+	}
+	return found
+}

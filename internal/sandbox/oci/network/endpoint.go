@@ -1,0 +1,134 @@
+package network
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"net"
+	"net/netip"
+	"path/filepath"
+	"sync"
+
+	"road/internal/sandbox/oci/world"
+
+	"golang.org/x/sys/unix"
+)
+
+// EndpointOptions say who an endpoint is.
+type EndpointOptions struct {
+	Name      string
+	Namespace string
+	Labels    map[string]string
+}
+
+// An Endpoint is a network namespace on the network: a pod's, or one without any
+// process, in which we listen and dial ourselves.
+type Endpoint struct {
+	Name, Namespace string
+	Labels          map[string]string
+	IP              netip.Addr
+
+	net     *Network
+	path    string // of the pinned namespace
+	fd      int    // open on it until Close
+	link    link
+	outside bool
+	once    sync.Once
+	err     error
+}
+
+// Attach makes a pod's endpoint.
+func (n *Network) Attach(o EndpointOptions) (*Endpoint, error) {
+	return n.attach(o, &n.pods, "p", false)
+}
+
+// AttachOutside makes the endpoint of a machine outside the cluster, of the
+// attacker's. Pods reach it; it reaches neither pods nor Services.
+func (n *Network) AttachOutside(name string) (*Endpoint, error) {
+	return n.attach(EndpointOptions{Name: name}, &n.outside, outsideLink, true)
+}
+
+// attach takes an address from p and names the link prefix and a number.
+func (n *Network) attach(o EndpointOptions, p *pool, prefix string, outside bool) (*Endpoint, error) {
+	n.mu.Lock()
+	if n.closed {
+		n.mu.Unlock()
+		return nil, errors.New("the network is closed")
+	}
+	ip, err := p.take()
+	n.links++
+	name := fmt.Sprint(prefix, n.links) // an interface's name has at most 15 bytes
+	n.mu.Unlock()
+	if err != nil {
+		return nil, err
+	}
+	e := &Endpoint{Name: o.Name, Namespace: o.Namespace, Labels: maps.Clone(o.Labels), IP: ip,
+		path: filepath.Join(n.dir, name), net: n, outside: outside}
+	if e.fd, err = world.NewNetNS(e.path); err != nil {
+		return nil, fmt.Errorf("attach %s: %w", o.Name, err)
+	}
+	e.link = link{name: name, fd: e.fd, router: gateway, addr: ip}
+	if err := errors.Join(e.link.add(), n.fw.addHairpin(ip)); err != nil {
+		return nil, errors.Join(fmt.Errorf("attach %s: %w", o.Name, err), e.Close())
+	}
+	n.onClose(e.Close)
+	return e, nil
+}
+
+// Close takes the endpoint off the network. It may be called again.
+func (e *Endpoint) Close() error {
+	e.once.Do(func() {
+		e.err = errors.Join(e.link.remove(), e.net.fw.removeHairpin(e.IP),
+			world.RemoveNetNS(e.path), unix.Close(e.fd))
+		e.net.mu.Lock()
+		defer e.net.mu.Unlock()
+		if e.outside {
+			e.net.outside.give(e.IP)
+		} else {
+			e.net.pods.give(e.IP)
+		}
+	})
+	return e.err
+}
+
+// Path is where the namespace is pinned, for an OCI spec.
+func (e *Endpoint) Path() string { return e.path }
+
+// FD is open on the namespace until Close.
+func (e *Endpoint) FD() int { return e.fd }
+
+// Addr is the endpoint's IP address.
+func (e *Endpoint) Addr() string { return e.IP.String() }
+
+// DialContext connects from the endpoint. A pod's names are resolved as in the
+// pod: by cluster DNS, along its namespace's search list.
+func (e *Endpoint) DialContext(ctx context.Context, network, addr string) (net.Conn, error) {
+	name, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		return nil, &net.OpError{Op: "dial", Net: network, Err: err}
+	}
+	ips, err := e.resolve(ctx, name)
+	if err != nil {
+		return nil, &net.OpError{Op: "dial", Net: network, Err: err}
+	}
+	var errs []error
+	for _, ip := range ips {
+		c, err := world.DialNS(ctx, e.fd, network, net.JoinHostPort(ip.String(), port))
+		if err == nil {
+			return c, nil
+		}
+		errs = append(errs, err)
+	}
+	return nil, errors.Join(errs...)
+}
+
+// Listen listens in the endpoint; the host part of addr is an IP or empty.
+func (e *Endpoint) Listen(ctx context.Context, network, addr string) (net.Listener, error) {
+	return world.ListenNS(ctx, e.fd, network, addr)
+}
+
+// ListenPacket is Listen for datagrams.
+func (e *Endpoint) ListenPacket(ctx context.Context, network, addr string) (net.PacketConn, error) {
+	return world.ListenPacketNS(ctx, e.fd, network, addr)
+}
