@@ -71,6 +71,17 @@ func toUplink() []expr.Any {
 	return []expr.Any{&expr.Meta{Key: expr.MetaKeyOIFNAME, Register: unix.NFT_REG_1}, equals(unix.NFT_REG_1, name)}
 }
 
+// notRewritten leaves out what is on its way to a backend: in the output hook it
+// has the link still that led to the Service's address.
+func notRewritten() []expr.Any {
+	const rewritten = 1 << 5 // IPS_DST_NAT
+	return []expr.Any{
+		&expr.Ct{Key: expr.CtKeySTATUS, Register: reg0},
+		&expr.Bitwise{SourceRegister: reg0, DestRegister: reg0, Len: 4, Mask: native(rewritten), Xor: make([]byte, 4)},
+		equals(reg0, make([]byte, 4)),
+	}
+}
+
 // stateNew matches the first packet of a connection.
 func stateNew() []expr.Any {
 	return []expr.Any{

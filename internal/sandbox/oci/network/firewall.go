@@ -98,7 +98,7 @@ func (f *firewall) addFilter(c *nftables.Conn) {
 		rule(append(within(ipDest, serviceRange), &expr.Reject{Type: unix.NFT_REJECT_ICMP_UNREACH, Code: portUnreachable})...)
 		// An address of ours that nobody has must not leave by the default route.
 		for _, p := range []netip.Prefix{podRange, outsideRange} {
-			e := append(toUplink(), within(ipDest, p)...)
+			e := append(append(toUplink(), notRewritten()...), within(ipDest, p)...)
 			rule(append(e, &expr.Reject{Type: unix.NFT_REJECT_ICMP_UNREACH, Code: hostUnreachable})...)
 		}
 	}
