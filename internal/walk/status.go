@@ -42,12 +42,15 @@ func (r *Report) Shortfalls(strict bool) []string {
 	return out
 }
 
-// Succeeded names the attacks that succeed at the last stop, open ones included.
-func (r *Report) Succeeded() []string {
+// SucceededAt names the attacks that succeed at a stop, open ones included; nil
+// for a stop that the walk did not come to.
+func (r *Report) SucceededAt(stop int) []string {
 	var out []string
-	for _, row := range r.Matrix.Rows {
-		if n := len(row.Cells); n > 0 && row.Cells[n-1] == step.Succeeded {
-			out = append(out, row.Attack)
+	for i, s := range r.Matrix.Stops {
+		for _, row := range r.Matrix.Rows {
+			if s == stop && i < len(row.Cells) && row.Cells[i] == step.Succeeded {
+				out = append(out, row.Attack)
+			}
 		}
 	}
 	return out

@@ -1,0 +1,126 @@
+package report
+
+import (
+	"fmt"
+	"strings"
+
+	"road/internal/step"
+	"road/internal/walk"
+)
+
+// matrix writes every attack at every stop.
+func (t *text) matrix() {
+	m := t.report.Matrix
+	if len(m.Rows) == 0 || len(m.Stops) == 0 {
+		return
+	}
+	t.line()
+	t.line(t.rule("The road", ""))
+	width := len("attack")
+	for _, r := range m.Rows {
+		width = max(width, len(r.Attack))
+	}
+	width = min(width+3, t.width-5*len(m.Stops)-len(indent))
+	parts := []string{indent, pad("", width)}
+	for _, s := range m.Stops {
+		parts = append(parts, pad(t.bold.Render(fmt.Sprintf("%d.0", s)), 5))
+	}
+	t.line(parts...)
+	last := ""
+	for _, r := range m.Rows {
+		if r.Step != last {
+			t.line(indent, t.dim.Render(fmt.Sprintf("%s %s", t.numberOf(r.Step), r.Step)))
+			last = r.Step
+		}
+		t.row(r, width)
+	}
+	t.line()
+	t.line(indent, t.cell(step.Succeeded), " succeeded   ", t.cell(step.Blocked), " blocked   ", t.cell(step.Unproven),
+		" unproven", t.dim.Render("   an attack on several containers shows the worst"))
+}
+
+func (t *text) row(r walk.Row, width int) {
+	parts := []string{indent, pad("  "+r.Attack, width)}
+	for _, c := range r.Cells {
+		parts = append(parts, t.cell(c)+"  ")
+	}
+	t.line(parts...)
+}
+
+func (t *text) numberOf(name string) string {
+	for _, s := range t.report.Stops {
+		if s.Step == name {
+			return fmt.Sprintf("%d.0", s.Number)
+		}
+	}
+	return ""
+}
+
+// open names what is not closed at the last stop, and why.
+func (t *text) open() {
+	var lines [][3]string
+	for _, r := range t.report.Matrix.Rows {
+		n := len(r.Cells) - 1
+		if n < 0 || n >= len(r.Details) || r.Cells[n] == step.Blocked {
+			continue
+		}
+		c := r.Details[n]
+		why := r.Open
+		switch {
+		case r.Cells[n] == step.Unproven:
+			why = c.Reason
+		case why == "":
+			why = "succeeds on " + target(c.Target)
+		}
+		lines = append(lines, [3]string{string(r.Cells[n]), r.Attack, why})
+	}
+	if len(lines) == 0 {
+		return
+	}
+	t.line()
+	t.line(indent, t.bold.Render("not closed"))
+	width := 0
+	for _, l := range lines {
+		width = max(width, len(l[1]))
+	}
+	for _, l := range lines {
+		t.hanging(indent+pad(t.verdict(step.Verdict(l[0])), verdictWidth)+pad(l[1], width+2), len(indent)+verdictWidth+width+2, l[2])
+	}
+}
+
+// summary ends the report with one line, and what keeps the walk from success.
+func (t *text) summary() {
+	r := t.report
+	if len(r.Stops) == 0 {
+		return
+	}
+	t.line()
+	for _, s := range r.Shortfalls(false) {
+		t.hanging(t.bad.Render("✗ "), 2, s)
+	}
+	last := r.Stops[len(r.Stops)-1]
+	seconds := 0.0
+	for _, s := range r.Stops {
+		seconds += s.Seconds
+	}
+	if len(r.Stops) == 1 {
+		t.line(fmt.Sprintf("%s: %s of %d attacks succeed as it stands; %.1f s", r.App, t.number(len(r.SucceededAt(last.Number))), len(r.Matrix.Rows), seconds))
+		return
+	}
+	works := t.good.Render("the application works")
+	if last.Works.Verdict != "works" {
+		works = t.bad.Render("the application is broken")
+	}
+	parts := []string{fmt.Sprintf("%s: 1.0 → %d.0", r.App, last.Number)}
+	if n := len(r.Matrix.Rows); n > 0 {
+		parts = append(parts, fmt.Sprintf("of %d attacks %s succeeded at 1.0 and %s at %d.0", n, t.number(len(r.SucceededAt(1))), t.number(len(r.SucceededAt(last.Number))), last.Number))
+	}
+	t.line(strings.Join(append(parts, works, fmt.Sprintf("%.1f s", seconds)), "; "))
+}
+
+func (t *text) number(n int) string {
+	if n > 0 {
+		return t.bad.Render(fmt.Sprint(n))
+	}
+	return t.good.Render("0")
+}
