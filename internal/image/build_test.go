@@ -1,15 +1,18 @@
 package image
 
 import (
-	"context"
+	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"road/internal/app"
 	"road/internal/sandbox/sandboxtest"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 // sharedStore is the store of this machine, so that bases are made once.
@@ -50,35 +53,158 @@ func TestSandboxBuild(t *testing.T) {
 	sandboxtest.Need(t, "runc", "mmdebstrap")
 	s := sharedStore(t)
 	root, b := writeBuild(t, `# syntax=docker/dockerfile:1
-ARG BASE=debian
-FROM ${BASE}:trixie-slim
+ARG BASE=wrong
+FROM ${BASE}:trixie-slim AS tools
 RUN apt-get update && apt-get install -y --no-install-recommends hello && useradd -u 4321 -m web
-COPY --chown=web file /srv/data/file
-WORKDIR /srv/data
-VOLUME /srv/data
+RUN ln -s /srv /data && mkdir -m 2775 /srv/logs
+FROM nginx:1 AS unused
+FROM tools
+COPY --chown=web . /srv/files
+WORKDIR /srv/files
+VOLUME /data/logs
 USER web
-EXPOSE 8080 53/udp
-ENV A=b
+EXPOSE 8080 53/udp 8000-8002
+LABEL a=b
 ENTRYPOINT ["/usr/bin/hello"]
-`, map[string]string{"file": "content", "Dockerfile": "FROM scratch\nRUN the file on disk is not what is built\n", "other": "not copied"})
+`, map[string]string{"file": "content", "Dockerfile": "FROM scratch\nRUN this is not what is built\n", ".dockerignore": "ignored\n", "ignored": "x"})
+	b.Args = map[string]string{"BASE": "debian"}
+	var first *Image
 	for range 2 {
+		var lines []string
 		start := time.Now()
-		img, err := s.Build(context.Background(), "example.org/web:1", root, b, func(l string) { t.Log(l) })
+		img, err := s.Build(t.Context(), "example.org/team/web:1", root, b, func(l string) { lines = append(lines, l) })
 		if err != nil {
 			t.Fatal(err)
 		}
-		t.Log(time.Since(start), img.Lowers, img.Facts)
-		if got, err := layers(img.Lowers).read("/srv/data/file", 100); err != nil || string(got) != "content" {
-			t.Errorf("file: %q, %v", got, err)
+		t.Logf("%v\n%s", time.Since(start), strings.Join(lines, "\n"))
+		if first == nil {
+			first = img
+			continue
+		}
+		if img.Facts.ID != first.Facts.ID {
+			t.Error("an unchanged build has another ID")
+		}
+		if hasLine(lines, "RUN") {
+			t.Error("an unchanged build ran a step again:", lines)
+		}
+	}
+	l := layers(first.Lowers)
+	if got, err := l.read("/srv/files/file", 100); err != nil || string(got) != "content" {
+		t.Errorf("file: %q, %v", got, err)
+	}
+	for name, want := range map[string]bool{"/srv/files/ignored": false, "/usr/bin/hello": true, "/etc/resolv.conf": false} {
+		if _, err := l.find(name); (err == nil) != want {
+			t.Errorf("%s: %v, want there: %v", name, err, want)
+		}
+	}
+	f := first.Facts
+	if !slices.ContainsFunc(f.Accounts, func(a app.Account) bool { return a.Name == "web" && a.UID == 4321 && a.Home == "/home/web" }) {
+		t.Error("no account web in", f.Accounts)
+	}
+	if f.Bytes < 50<<20 || f.Bytes > 300<<20 {
+		t.Error("bytes:", f.Bytes)
+	}
+	f.ID, f.Accounts, f.Bytes = "", nil, 0
+	want := app.ImageFacts{
+		User: "web", WorkingDir: "/srv/files", Entrypoint: []string{"/usr/bin/hello"},
+		Env:     []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"},
+		Volumes: []string{"/data/logs"}, Ports: []int{8000, 8001, 8002, 8080}, Labels: map[string]string{"a": "b"},
+		Owners: map[string]app.Owner{"/srv/files": {UID: 4321, GID: 4321, Mode: 0o755}, "/home/web": {UID: 4321, GID: 4321, Mode: 0o700}, "/data/logs": {UID: 0, GID: 0, Mode: 0o2775}},
+		Note:   "debian:trixie-slim made from Debian's packages, since no registry answered",
+	}
+	if first.Facts.Note == "" { // a registry answers here
+		want.Note = ""
+		want.Env = f.Env
+	}
+	if diff := cmp.Diff(want, f); diff != "" {
+		t.Error("facts (-want +got):\n" + diff)
+	}
+}
+
+// Shapes in which BuildKit gives a result: nothing, one bind mount, an overlay.
+func TestSandboxBuildShapes(t *testing.T) {
+	sandboxtest.Need(t, "runc")
+	s, err := Open(Options{Dir: t.TempDir(), CgroupParent: "/road-image-test", Offline: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	for _, c := range []struct {
+		name, dockerfile string
+		lowers           int
+	}{
+		{"empty", "FROM scratch\nUSER 5\n", 0},
+		{"one layer", "FROM scratch\nCOPY a /a\n", 1},
+		{"stages", "FROM scratch AS x\nCOPY a /x/a\nCOPY b /x/b\nFROM scratch\nCOPY --from=x /x /\nCOPY a /c\nENV E=1\n", 2},
+	} {
+		root, b := writeBuild(t, c.dockerfile, map[string]string{"a": "A", "b": "BB"})
+		img, err := s.Build(t.Context(), c.name, root, b, nil)
+		if err != nil {
+			t.Errorf("%s: %v", c.name, err)
+			continue
+		}
+		if len(img.Lowers) != c.lowers {
+			t.Errorf("%s: layers %v, want %d", c.name, img.Lowers, c.lowers)
+		}
+		if c.lowers == 2 {
+			if got, err := layers(img.Lowers).read("/b", 10); string(got) != "BB" {
+				t.Errorf("%s: /b: %q %v", c.name, got, err)
+			}
+			if img.Facts.Bytes != 4 {
+				t.Errorf("%s: %d bytes, want 4", c.name, img.Facts.Bytes)
+			}
 		}
 	}
 }
 
-func hasLine(lines []string, part string) bool {
-	for _, l := range lines {
-		if strings.Contains(l, part) {
-			return true
-		}
+func TestSandboxBuildErrors(t *testing.T) {
+	sandboxtest.Need(t, "runc", "mmdebstrap")
+	s := sharedStore(t)
+	s.registry.offline = true
+	for _, c := range []struct {
+		name, dockerfile string
+		change           func(*app.Build)
+		want             []string // parts of the error
+		hint             string
+	}{
+		{"run", "FROM debian:trixie-slim\nUSER root\nRUN for i in $(seq 40); do echo line $i; done; \\\n  echo the reason >&2; exit 7\n", nil,
+			[]string{"web/Dockerfile:3: RUN for i in", "exit code: 7", "\n  line 40\n", "\n  the reason"}, ""},
+		{"copy", "FROM debian:trixie-slim\n\nCOPY nothing /here\n", nil,
+			[]string{"web/Dockerfile:3: ", "COPY nothing /here", `"/nothing": not found`}, ""},
+		{"image", "FROM scratch AS a\nFROM nginx:1.27\n", nil, []string{`web/Dockerfile:2: cannot get image "nginx:1.27"`}, "--offline"},
+		{"syntax", "FROM scratch\nRUNN x\n", nil, []string{"web/Dockerfile", "line 2", "RUNN"}, ""},
+		{"no from", "# nothing\n", nil, []string{"web/Dockerfile"}, ""},
+		{"target", "FROM scratch AS a\nCOPY a /\n", func(b *app.Build) { b.Target = "b" }, []string{`web/Dockerfile: no stage "b"`}, "AS name"},
+		{"context", "FROM scratch\n", func(b *app.Build) { b.Context = "missing" }, []string{"web/Dockerfile: no build context", "missing"}, "road.yaml"},
+		{"outside", "FROM scratch\n", func(b *app.Build) { b.Context = "../.." }, []string{"leads out of"}, ""},
+		{"later stage", "FROM later\nFROM scratch AS later\n", func(b *app.Build) { b.Target = "0" }, []string{`cannot get image "later"`}, ""},
+		{"empty base", "ARG B\nFROM ${B}\n", nil, []string{"web/Dockerfile:2: the base", "empty"}, "ARG"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			root, b := writeBuild(t, c.dockerfile, nil)
+			if c.change != nil {
+				c.change(b)
+			}
+			_, err := s.Build(t.Context(), "web", root, b, nil)
+			if err == nil {
+				t.Fatal("no error")
+			}
+			for _, w := range c.want {
+				if !strings.Contains(err.Error(), w) {
+					t.Errorf("no %q in: %v", w, err)
+				}
+			}
+			var h interface{ Hint() string }
+			if c.hint != "" && (!errors.As(err, &h) || !strings.Contains(h.Hint(), c.hint)) {
+				t.Errorf("no hint %q with: %v", c.hint, err)
+			}
+			if n := strings.Count(err.Error(), "\n"); n > outputLines {
+				t.Errorf("%d lines of output in: %v", n, err)
+			}
+		})
 	}
-	return false
+}
+
+func hasLine(lines []string, part string) bool {
+	return slices.ContainsFunc(lines, func(l string) bool { return strings.Contains(l, part) })
 }

@@ -23,6 +23,7 @@ import (
 	"github.com/moby/buildkit/solver"
 	"github.com/moby/buildkit/solver/bboltcachestorage"
 	"github.com/moby/buildkit/util/db/boltutil"
+	"github.com/moby/buildkit/util/grpcerrors"
 	"github.com/moby/buildkit/util/network/netproviders"
 	"github.com/moby/buildkit/worker"
 	"github.com/moby/buildkit/worker/base"
@@ -61,7 +62,9 @@ func newBuildKit(ctx context.Context, o builderOptions, runtime string) (*buildK
 	if err != nil {
 		return nil, err
 	}
-	bk.server = grpc.NewServer()
+	bk.server = grpc.NewServer( // errors keep their types: the line of the Dockerfile, the step
+		grpc.UnaryInterceptor(grpcerrors.UnaryServerInterceptor),
+		grpc.StreamInterceptor(grpcerrors.StreamServerInterceptor))
 	ctl.Register(bk.server)
 	l := bufconn.Listen(1 << 20)
 	go bk.server.Serve(l)

@@ -135,10 +135,10 @@ func hostMirror(sources string) string {
 var slimExcludes = []string{"/usr/share/doc/*", "/usr/share/info/*", "/usr/share/linda/*", "/usr/share/lintian/overrides/*", "/usr/share/locale/*", "/usr/share/man/*"}
 
 // finish makes the tree what the official image is: no names of this host,
-// services that are not started by their installation, no archives kept, no
-// waiting for the disk in builds.
+// services that are not started by their installation, no archives kept, small
+// package lists, no waiting for the disk in builds.
 const finish = `set -e
-rm -f "$1/etc/resolv.conf" "$1/etc/hostname"
+rm -f "$1/etc/resolv.conf" "$1/etc/hostname" "$1"/var/cache/apt/*.bin
 printf '#!/bin/sh\nexit 101\n' >"$1/usr/sbin/policy-rc.d"
 chmod 755 "$1/usr/sbin/policy-rc.d"
 echo force-unsafe-io >"$1/etc/dpkg/dpkg.cfg.d/docker-apt-speedup"
@@ -147,6 +147,7 @@ DPkg::Post-Invoke { "rm -f /var/cache/apt/archives/*.deb /var/cache/apt/archives
 Dir::Cache::pkgcache "";
 Dir::Cache::srcpkgcache "";
 Acquire::Languages "none";
+Acquire::GzipIndexes "true";
 END
 `
 
@@ -199,7 +200,7 @@ func (s *Store) bootstrapError(ref string, d *distribution, err error) error {
 // runTold runs c; say gets what mmdebstrap reports, the error its last lines.
 func runTold(c *exec.Cmd, say func(string)) error {
 	w := &lineWriter{line: func(l string) {
-		if msg, ok := strings.CutPrefix(l, "I: "); ok && !strings.ContainsAny(msg, "/:") {
+		if msg, ok := strings.CutPrefix(l, "I: "); ok && !strings.ContainsAny(msg, "/:") && strings.HasSuffix(msg, "...") {
 			say(strings.TrimSuffix(msg, "..."))
 		}
 	}}
