@@ -1,0 +1,372 @@
+package nonroot
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"road/internal/probe"
+	"road/internal/sandbox"
+	"road/internal/step"
+)
+
+// The attacks of this step: what root in a container is good for. Each is judged
+// by what the node sees, or by a line that only its success brings; what could
+// not be tried is an error, and so unproven.
+var attacks = []step.Attack{
+	{
+		Name:      "install-package",
+		Goal:      "install ssh into the running container",
+		Transport: step.Command,
+		Needs:     []sandbox.Power{sandbox.HostView, sandbox.PackageMirror},
+		OwnPod:    true,
+		Run:       installPackage,
+	},
+	{
+		Name:      "overwrite-system-binary",
+		Goal:      "put another program in the place of a system binary",
+		Transport: step.Code,
+		Needs:     []sandbox.Power{sandbox.HostView, sandbox.CodeInside},
+		OwnPod:    true,
+		Run:       overwriteSystemBinary,
+	},
+	{
+		Name:      "read-shadow",
+		Goal:      "read the password file of the image",
+		Transport: step.Command,
+		Run:       readShadow,
+	},
+	{
+		Name:      "host-root-file",
+		Goal:      "leave a setuid program of the host's root on a shared volume",
+		Transport: step.Code,
+		Needs:     []sandbox.Power{sandbox.HostView, sandbox.CodeInside},
+		Run:       hostRootFile,
+	},
+	{
+		Name:      "drop-in-dev",
+		Goal:      "save a program in /dev and run it, whatever the root file system allows",
+		Transport: step.Code,
+		Needs:     []sandbox.Power{sandbox.HostView, sandbox.CodeInside},
+		Run:       dropInDev,
+	},
+}
+
+// sshPath is where Debian's openssh-client has its program.
+const sshPath = "/usr/bin/ssh"
+
+// installPackage is the seed of this road: apt-get through the app's own hole.
+func installPackage(ctx context.Context, s *sandbox.Scene) (step.Outcome, error) {
+	if _, err := s.Node.Stat("/usr/bin/apt-get"); err != nil {
+		return step.Outcome{}, fmt.Errorf("no apt-get in the image: %w", err)
+	}
+	if _, err := s.Node.Stat(sshPath); err == nil {
+		return step.Outcome{}, fmt.Errorf("%s is in the image already", sshPath)
+	}
+	update, err := s.Foothold.Command(ctx, "apt-get", "update")
+	if err != nil {
+		return step.Outcome{}, err
+	}
+	install, err := s.Foothold.Command(ctx, "apt-get", "install", "-y", "ssh")
+	if err != nil {
+		return step.Outcome{}, err
+	}
+	head, err := s.Node.ReadFile(sshPath, 4)
+	installed := err == nil && string(head) == "\x7fELF"
+	out, err := judgeInstall(update, install, installed)
+	if out.Verdict == step.Succeeded {
+		f, err := s.Node.Stat(sshPath)
+		if err != nil {
+			return step.Outcome{}, err
+		}
+		out.Evidence += "\non the node: " + ls(sshPath, f)
+	}
+	return out, err
+}
+
+// judgeInstall says what the lines of apt-get mean. The package's program, read
+// by the node, decides that it succeeded; apt's own refusal that it was blocked.
+func judgeInstall(update, install string, installed bool) (step.Outcome, error) {
+	if installed {
+		return step.Outcome{Verdict: step.Succeeded, Evidence: lastLines(install, 2)}, nil
+	}
+	var refused []string
+	denied := false
+	for _, l := range lines(install) {
+		if strings.HasPrefix(l, "E: ") || strings.HasPrefix(l, "exit status ") {
+			refused = append(refused, l)
+			denied = denied || containsAny(l, "Permission denied", "Read-only file system", "Operation not permitted")
+		}
+	}
+	if denied {
+		return step.Outcome{Verdict: step.Blocked, Evidence: strings.Join(refused, "\n")}, nil
+	}
+	for _, l := range append(lines(update), lines(install)...) {
+		if containsAny(l, "Could not resolve", "Could not connect", "Failed to fetch", "Temporary failure", "Unable to locate package", "no installation candidate", "Unable to fetch") {
+			return step.Outcome{}, fmt.Errorf("no package mirror answers: %s", l)
+		}
+	}
+	return step.Outcome{}, fmt.Errorf("apt-get ended without %s: %s", sshPath, lastLines(install, 1))
+}
+
+// readShadow reads the file that only root may.
+func readShadow(ctx context.Context, s *sandbox.Scene) (step.Outcome, error) {
+	out, err := s.Foothold.Command(ctx, "cat", "/etc/shadow")
+	if err != nil {
+		return step.Outcome{}, err
+	}
+	return judgeShadow(out)
+}
+
+// judgeShadow says what the lines of cat mean. A password's hash stays out of
+// the evidence.
+func judgeShadow(out string) (step.Outcome, error) {
+	for _, l := range lines(out) {
+		if f := strings.Split(l, ":"); len(f) > 2 && f[0] == "root" {
+			if len(f[1]) > 2 {
+				f[1] = "(hash)"
+			}
+			return step.Outcome{Verdict: step.Succeeded, Evidence: strings.Join(f, ":")}, nil
+		}
+	}
+	for _, l := range lines(out) {
+		if strings.Contains(l, "Permission denied") {
+			return step.Outcome{Verdict: step.Blocked, Evidence: l}, nil
+		}
+	}
+	return step.Outcome{}, fmt.Errorf("cat could not be tried: %s", lastLines(out, 1))
+}
+
+// systemBinaries are tried in this order; every base but an empty one has one.
+var systemBinaries = []string{"/usr/bin/env", "/bin/env", "/usr/bin/ls", "/bin/ls", "/usr/bin/cat", "/bin/cat", "/bin/busybox", "/usr/bin/openssl", "/usr/sbin/ldconfig", "/sbin/ldconfig"}
+
+// marker is what an attacker's program holds that nothing else does.
+const marker = "#!/bin/sh\n# the attacker was here\n"
+
+// overwriteSystemBinary writes into a program that root owns.
+func overwriteSystemBinary(ctx context.Context, s *sandbox.Scene) (step.Outcome, error) {
+	for _, name := range systemBinaries {
+		var f probe.StatResult
+		if err := s.Foothold.Code(ctx, probe.Stat, probe.Path{Path: name}, &f); err != nil {
+			if refusal(err) != nil {
+				continue // not there
+			}
+			return step.Outcome{}, err
+		}
+		if f.Type != "file" || f.UID != 0 || f.Mode&0o111 == 0 {
+			continue
+		}
+		err := s.Foothold.Code(ctx, probe.Write, probe.WriteArgs{Path: name, Data: []byte(marker)}, nil)
+		if errors.Is(err, syscall.ETXTBSY) {
+			continue // it runs
+		}
+		if err != nil && !denied(err) {
+			return step.Outcome{}, err
+		}
+		now, readErr := s.Node.ReadFile(name, int64(len(marker)))
+		if readErr != nil {
+			return step.Outcome{}, readErr
+		}
+		file, statErr := s.Node.Stat(name)
+		if statErr != nil {
+			return step.Outcome{}, statErr
+		}
+		return judgeOverwrite(err, bytes.Equal(now, []byte(marker)), ls(name, file))
+	}
+	return step.Outcome{}, errors.New("the image has no system binary of root's that could be overwritten")
+}
+
+// judgeOverwrite says what the write's error and the bytes on the node mean.
+func judgeOverwrite(err error, changed bool, file string) (step.Outcome, error) {
+	switch {
+	case changed:
+		return step.Outcome{Verdict: step.Succeeded, Evidence: "on the node: " + file + ", begins with the attacker's bytes"}, nil
+	case err != nil:
+		return step.Outcome{Verdict: step.Blocked, Evidence: line(err) + "\non the node: " + file + ", unchanged"}, nil
+	}
+	return step.Outcome{}, errors.New("the write was answered without an error, and the node sees the old bytes")
+}
+
+// hostRootFile leaves a setuid file on a volume, as a program of the host's root
+// would be left there for any user of the host to run. It holds no program.
+func hostRootFile(ctx context.Context, s *sandbox.Scene) (step.Outcome, error) {
+	if s.Volume == "" {
+		return step.Outcome{}, errors.New("the container has no volume shared with the node")
+	}
+	name := path.Join(s.Volume, "road-setuid")
+	remove := func() error { return s.Foothold.Code(ctx, probe.Remove, probe.Path{Path: name}, nil) }
+	if err := s.Foothold.Code(ctx, probe.Write, probe.WriteArgs{Path: name, Data: []byte("nothing\n"), Mode: 0o4755}, nil); err != nil {
+		return step.Outcome{}, err
+	}
+	f, err := s.Node.Stat(name)
+	if err := errors.Join(err, remove()); err != nil {
+		return step.Outcome{}, err
+	}
+	return judgeSetuid(name, f)
+}
+
+// judgeSetuid says what the owner and mode on the host mean.
+func judgeSetuid(name string, f sandbox.File) (step.Outcome, error) {
+	if f.Mode&0o4000 == 0 {
+		return step.Outcome{}, fmt.Errorf("the file on the volume is not setuid: %s", ls(name, f))
+	}
+	out := step.Outcome{Verdict: step.Blocked, Evidence: "on the node: " + ls(name, f)}
+	if f.UID == 0 {
+		out.Verdict = step.Succeeded
+	}
+	return out, nil
+}
+
+// dropInDev saves a program in /dev, which stays writable for root when the root
+// file system is read-only, and runs it.
+func dropInDev(ctx context.Context, s *sandbox.Scene) (out step.Outcome, err error) {
+	const name = "/dev/road-tool"
+	if err := s.Foothold.Code(ctx, probe.Write, probe.WriteArgs{Path: name, Self: true, Mode: 0o755}, nil); err != nil {
+		if denied(err) {
+			return step.Outcome{Verdict: step.Blocked, Evidence: line(err)}, nil
+		}
+		return step.Outcome{}, err
+	}
+	clean := context.WithoutCancel(ctx)
+	defer func() {
+		err = errors.Join(err, s.Foothold.Code(clean, probe.Remove, probe.Path{Path: name}, nil))
+	}()
+	var run probe.ExecResult
+	if err := s.Foothold.Code(ctx, probe.Exec, probe.ExecArgs{Argv: []string{name}, Background: true}, &run); err != nil {
+		if denied(err) {
+			return step.Outcome{Verdict: step.Blocked, Evidence: line(err)}, nil
+		}
+		return step.Outcome{}, err
+	}
+	defer func() {
+		if killErr := s.Foothold.Code(clean, probe.Kill, probe.KillArgs{PID: run.PID}, nil); !errors.Is(killErr, syscall.ESRCH) {
+			err = errors.Join(err, killErr)
+		}
+	}()
+	for range 20 {
+		list, err := s.Node.Processes()
+		if err != nil {
+			return step.Outcome{}, err
+		}
+		for _, p := range list {
+			if strings.HasPrefix(p.Exe, "/dev/") {
+				return step.Outcome{Verdict: step.Succeeded, Evidence: fmt.Sprintf("on the node: uid %d pid %d %s", p.UID, p.PID, p.Exe)}, nil
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return step.Outcome{}, ctx.Err()
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+	return step.Outcome{}, errors.New("the program in /dev was started, and the node sees no process of it")
+}
+
+// showUsers shows the server's user and process number inside and outside: the
+// same user, another number.
+func showUsers(ctx context.Context, s *sandbox.Scene) (string, error) {
+	list, err := s.Node.Processes()
+	if err != nil {
+		return "", err
+	}
+	if len(list) == 0 {
+		return "", errors.New("the node sees no process of the container")
+	}
+	first := slices.MinFunc(list, func(a, b sandbox.Process) int { return a.Inside - b.Inside })
+	var status probe.ReadResult
+	if err := s.Foothold.Code(ctx, probe.Read, probe.ReadArgs{Path: fmt.Sprintf("/proc/%d/status", first.Inside)}, &status); err != nil {
+		return "", err
+	}
+	user, err := effectiveUser(string(status.Data))
+	if err != nil {
+		return "", err
+	}
+	table := fmt.Sprintf("%-8s %-7s %-9s %s\n", "", "USER", "PID", "COMMAND")
+	for _, r := range []struct {
+		where     string
+		user, pid int
+	}{{"inside", user, first.Inside}, {"outside", first.UID, first.PID}} {
+		table += fmt.Sprintf("%-8s %-7d %-9d %s\n", r.where, r.user, r.pid, first.Command)
+	}
+	return table, nil
+}
+
+// effectiveUser finds the effective user in the text of /proc/PID/status.
+func effectiveUser(status string) (int, error) {
+	for _, l := range lines(status) {
+		if f := strings.Fields(l); len(f) > 2 && f[0] == "Uid:" {
+			return strconv.Atoi(f[2])
+		}
+	}
+	return 0, errors.New("no Uid in /proc/PID/status")
+}
+
+// refusal gives the kernel's answer in err, nil where err is something else: a
+// probe that could not start, an ended connection.
+func refusal(err error) *probe.Error {
+	var e *probe.Error
+	if errors.As(err, &e) && e.Errno != 0 {
+		return e
+	}
+	return nil
+}
+
+// denied says whether the kernel refused for want of rights.
+func denied(err error) bool {
+	return refusal(err) != nil && (errors.Is(err, syscall.EACCES) || errors.Is(err, syscall.EPERM) || errors.Is(err, syscall.EROFS))
+}
+
+// line gives the kernel's answer as a tool would print it.
+func line(err error) string { return refusal(err).Error() }
+
+// ls shows a file as ls -ln does.
+func ls(name string, f sandbox.File) string {
+	const letters = "rwxrwxrwx"
+	mode := []byte("----------")
+	for i := range letters {
+		if f.Mode&(1<<(8-i)) != 0 {
+			mode[i+1] = letters[i]
+		}
+	}
+	for _, bit := range []struct {
+		mode  uint32
+		place int
+		with  byte
+	}{{0o4000, 3, 's'}, {0o2000, 6, 's'}, {0o1000, 9, 't'}} {
+		if f.Mode&bit.mode != 0 {
+			if mode[bit.place] == '-' {
+				bit.with -= 'a' - 'A'
+			}
+			mode[bit.place] = bit.with
+		}
+	}
+	return fmt.Sprintf("%s uid %d gid %d %s", mode, f.UID, f.GID, name)
+}
+
+// lines gives the lines of s that are not empty, without white space around them.
+func lines(s string) []string {
+	var out []string
+	for l := range strings.Lines(s) {
+		if l = strings.TrimSpace(l); l != "" {
+			out = append(out, l)
+		}
+	}
+	return out
+}
+
+// lastLines gives the last n of them.
+func lastLines(s string, n int) string {
+	l := lines(s)
+	return strings.Join(l[max(0, len(l)-n):], "\n")
+}
+
+func containsAny(s string, parts ...string) bool {
+	return slices.ContainsFunc(parts, func(p string) bool { return strings.Contains(s, p) })
+}

@@ -1,0 +1,133 @@
+package nonroot
+
+import (
+	"errors"
+	"syscall"
+	"testing"
+
+	"road/internal/probe"
+	"road/internal/sandbox"
+	"road/internal/step"
+)
+
+// What tools and the kernel really say, as recorded from runs.
+const (
+	aptDenied = "E: Could not open lock file /var/lib/dpkg/lock-frontend - open (13: Permission denied)\n" +
+		"E: Unable to acquire the dpkg frontend lock (/var/lib/dpkg/lock-frontend), are you root?\n" +
+		"exit status 100\n"
+	aptDone      = "Setting up openssh-server (1:10.0p1-7) ...\nSetting up ssh (1:10.0p1-7) ...\n"
+	aptNoMirror  = "Err:1 http://deb.debian.org/debian trixie InRelease\n  Could not resolve 'deb.debian.org'\nW: Failed to fetch http://deb.debian.org/debian/dists/trixie/InRelease  Could not resolve 'deb.debian.org'\n"
+	aptNoPackage = "E: Unable to locate package ssh\nexit status 100\n"
+	notFound     = "exec: \"cat\": executable file not found in $PATH\n"
+)
+
+func TestJudgeInstall(t *testing.T) {
+	for _, c := range []struct {
+		name, update, install string
+		installed             bool
+		want                  step.Verdict // "" for an error
+		evidence              string
+	}{
+		{"installed", "", aptDone, true, step.Succeeded, "Setting up openssh-server (1:10.0p1-7) ...\nSetting up ssh (1:10.0p1-7) ..."},
+		{"denied", aptDenied, aptDenied, false, step.Blocked, aptDenied[:len(aptDenied)-1]},
+		{"said so without doing it", "", aptDone, false, "", ""},
+		{"no mirror", aptNoMirror, aptNoPackage, false, "", ""},
+		{"hole without an answer", "", "", false, "", ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			out, err := judgeInstall(c.update, c.install, c.installed)
+			expect(t, out, err, c.want, c.evidence)
+		})
+	}
+}
+
+func TestJudgeShadow(t *testing.T) {
+	for _, c := range []struct {
+		name, out string
+		want      step.Verdict
+		evidence  string
+	}{
+		{"read", "root:*:20000:0:99999:7:::\ndaemon:*:20000:0:99999:7:::\n", step.Succeeded, "root:*:20000:0:99999:7:::"},
+		{"a hash stays out", "root:$y$j9T$abcdef:20000:0:99999:7:::\n", step.Succeeded, "root:(hash):20000:0:99999:7:::"},
+		{"denied", "cat: /etc/shadow: Permission denied\nexit status 1\n", step.Blocked, "cat: /etc/shadow: Permission denied"},
+		{"no cat", notFound, "", ""},
+		{"no such file", "cat: /etc/shadow: No such file or directory\nexit status 1\n", "", ""},
+		{"nothing", "", "", ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			out, err := judgeShadow(c.out)
+			expect(t, out, err, c.want, c.evidence)
+		})
+	}
+}
+
+func TestJudgeOverwrite(t *testing.T) {
+	eacces := &probe.Error{Op: "open", Path: "/usr/bin/env", Errno: int(syscall.EACCES), Message: "Permission denied"}
+	out, err := judgeOverwrite(nil, true, "F")
+	expect(t, out, err, step.Succeeded, "on the node: F, begins with the attacker's bytes")
+	out, err = judgeOverwrite(eacces, false, "F")
+	expect(t, out, err, step.Blocked, "open /usr/bin/env: Permission denied\non the node: F, unchanged")
+	out, err = judgeOverwrite(nil, false, "F")
+	expect(t, out, err, "", "")
+}
+
+func TestJudgeSetuid(t *testing.T) {
+	out, err := judgeSetuid("/v/x", sandbox.File{Mode: 0o4755})
+	expect(t, out, err, step.Succeeded, "on the node: -rwsr-xr-x uid 0 gid 0 /v/x")
+	out, err = judgeSetuid("/v/x", sandbox.File{UID: 1234, GID: 4444, Mode: 0o4755})
+	expect(t, out, err, step.Blocked, "on the node: -rwsr-xr-x uid 1234 gid 4444 /v/x")
+	out, err = judgeSetuid("/v/x", sandbox.File{Mode: 0o755})
+	expect(t, out, err, "", "")
+}
+
+// TestOnlyTheKernelDenies has a probe that went away never count as blocked.
+func TestOnlyTheKernelDenies(t *testing.T) {
+	for _, c := range []struct {
+		err  error
+		want bool
+	}{
+		{&probe.Error{Op: "open", Errno: int(syscall.EROFS)}, true},
+		{&probe.Error{Op: "open", Errno: int(syscall.ENOENT)}, false},
+		{&probe.Error{Op: "open", Message: "unknown verb"}, false},
+		{probe.ErrEnded, false},
+		{syscall.EACCES, false}, // of the walk's own process
+	} {
+		if got := denied(c.err); got != c.want {
+			t.Errorf("denied(%v) = %v", c.err, got)
+		}
+	}
+}
+
+func TestLs(t *testing.T) {
+	for mode, want := range map[uint32]string{
+		0o644: "-rw-r--r--", 0o4755: "-rwsr-xr-x", 0o4644: "-rwSr--r--", 0o2770: "-rwxrws---", 0o1777: "-rwxrwxrwt", 0o1776: "-rwxrwxrwT",
+	} {
+		if got := ls("f", sandbox.File{Mode: mode}); got != want+" uid 0 gid 0 f" {
+			t.Errorf("%o: %s, want %s", mode, got, want)
+		}
+	}
+}
+
+func TestEffectiveUser(t *testing.T) {
+	if uid, err := effectiveUser("Name:\tx\nUid:\t1\t1234\t3\t4\nGid:\t0\t0\t0\t0\n"); err != nil || uid != 1234 {
+		t.Errorf("got %d, %v", uid, err)
+	}
+	if _, err := effectiveUser(""); err == nil {
+		t.Error("an empty status has a user")
+	}
+}
+
+// expect fails t unless out is a verdict with that evidence, or, where want is
+// "", err says why there is none.
+func expect(t *testing.T, out step.Outcome, err error, want step.Verdict, evidence string) {
+	t.Helper()
+	if want == "" {
+		if err == nil || out.Verdict != "" || errors.Is(err, syscall.EACCES) {
+			t.Errorf("got %+v, %v; want an error alone", out, err)
+		}
+		return
+	}
+	if err != nil || out.Verdict != want || out.Evidence != evidence {
+		t.Errorf("got %s %q, %v; want %s %q", out.Verdict, out.Evidence, err, want, evidence)
+	}
+}

@@ -1,0 +1,220 @@
+package nonroot
+
+import (
+	"bytes"
+	"fmt"
+	"path"
+	"regexp"
+	"slices"
+	"strings"
+
+	"road/internal/app"
+	"road/internal/edit"
+)
+
+// What the lines that fix adds to a Dockerfile say of themselves.
+const (
+	anyUserComment = "# Let any user run the app, as OpenShift does: its files belong to group 0"
+	writesComment  = "# The app was seen to write here: for its own user, and for any user of group 0"
+	userComment    = "# No more root from here on"
+	numberComment  = "# The kubelet can only verify a number: this is %s"
+)
+
+// fixImage gives the edit of one stage of a Dockerfile, none where its user is
+// right already or only a run can tell it.
+func fixImage(a *app.App, b *build) []edit.Edit {
+	u := userOf(a, b.image)
+	uid, chosen := b.chosenUser(a)
+	switch u.kind {
+	case numericUser, unknownUser:
+		return nil
+	case unclearUser:
+		if !chosen {
+			return nil
+		}
+	case namedUser:
+		if !chosen {
+			uid = u.uid
+		}
+	default:
+		if !chosen {
+			uid, _ = serviceUser(a, b.image)
+		}
+	}
+	user := fmt.Sprintf("USER %d", uid)
+	if u.hasGroup && u.gid >= 0 {
+		user = fmt.Sprintf("USER %d:%d", uid, u.gid)
+	}
+	if u.kind == namedUser || u.kind == unclearUser {
+		comment := fmt.Sprintf(numberComment, strings.Join(strings.Fields(u.text), " "))
+		if u.own != nil {
+			return b.replace(u.own, comment+"\n"+user)
+		}
+		return b.insert(comment + "\n" + user)
+	}
+	var blocks []string
+	if b.hasShell() {
+		if b.anyUser(a) && b.hasWorkdir(a) {
+			blocks = append(blocks, anyUserComment+"\nRUN chgrp -R 0 . && chmod -R g+rwX .")
+		}
+		if run := makeWritable(b.needed(a), b.podUser(a, uid)); run != "" {
+			blocks = append(blocks, writesComment+"\n"+run)
+		}
+	}
+	if u.own != nil && len(blocks) == 0 && u.own.EndLine == b.lastBuilding() {
+		return b.replace(u.own, user)
+	}
+	return b.insert(append(blocks, userComment+"\n"+user)...)
+}
+
+// replace puts text in the place of an instruction.
+func (b *build) replace(in *app.Instruction, text string) []edit.Edit {
+	return []edit.Edit{{File: b.file(), Lines: &edit.Lines{After: in.Line - 1, Replace: in.EndLine - in.Line + 1, Text: text}}}
+}
+
+// insert puts blocks behind the last instruction that builds, with an empty line
+// between them and around them.
+func (b *build) insert(blocks ...string) []edit.Edit {
+	after := b.lastBuilding()
+	text := "\n" + strings.Join(blocks, "\n\n")
+	lines := bytes.Split(b.image.Build.Dockerfile.Content, []byte("\n"))
+	if after < len(lines) && len(bytes.TrimSpace(lines[after])) > 0 {
+		text += "\n"
+	}
+	return []edit.Edit{{File: b.file(), Lines: &edit.Lines{After: after, Text: text}}}
+}
+
+// lastBuilding gives the last line of the last instruction that needs the rights
+// of the one who builds, or says who that is.
+func (b *build) lastBuilding() int {
+	last := b.stage.Line
+	for _, in := range b.stage.Instructions {
+		switch in.Name {
+		case "FROM", "RUN", "COPY", "ADD", "WORKDIR", "USER":
+			last = max(last, in.EndLine)
+		}
+	}
+	return last
+}
+
+var shellLess = regexp.MustCompile(`^scratch$|distroless|chainguard|/static(:|@|$)`)
+
+// hasShell says whether RUN can work in the stage.
+func (b *build) hasShell() bool {
+	all := chain(b.image.Build.Dockerfile, b.stage)
+	return !shellLess.MatchString(all[len(all)-1].Base)
+}
+
+// hasWorkdir says whether "." is a directory of the app's own, not the root.
+func (b *build) hasWorkdir(a *app.App) bool {
+	for _, s := range chain(b.image.Build.Dockerfile, b.stage) {
+		if in := s.Last("WORKDIR"); in != nil {
+			return path.Clean("/"+in.Args) != "/"
+		}
+	}
+	return path.Clean("/"+a.Seen.Images[b.image.Ref].WorkingDir) != "/"
+}
+
+// podUser gives the user that the pods of the image run as.
+func (b *build) podUser(a *app.App, uid int64) int64 {
+	for _, w := range b.users(a) {
+		if c := choiceOf(a, w); c.User != nil {
+			return *c.User
+		}
+	}
+	return uid
+}
+
+// needed gives the directories that the app writes and that its user could not:
+// those that runs showed to be written, and those in which one was refused.
+func (b *build) needed(a *app.App) []string {
+	var dirs []string
+	facts := a.Seen.Images[b.image.Ref]
+	for _, in := range b.inside(a) {
+		for _, d := range in.Written {
+			if o, ok := facts.Owners[d]; !ok || !b.mayWrite(a, o) {
+				dirs = append(dirs, d)
+			}
+		}
+		for _, d := range in.Denied {
+			switch {
+			case d.What == "read" || slices.Contains(in.Written, d.Name):
+				dirs = append(dirs, d.Name)
+			case d.What == "write":
+				dirs = append(dirs, path.Dir(d.Name))
+			}
+		}
+	}
+	for i := range dirs {
+		dirs[i] = path.Clean(dirs[i])
+	}
+	slices.Sort(dirs)
+	return slices.DeleteFunc(slices.Compact(dirs), func(d string) bool { return !mayGive(d) })
+}
+
+// mayWrite says whether the app's user can write to a directory of that owner
+// as the image has it.
+func (b *build) mayWrite(a *app.App, o app.Owner) bool {
+	uid, chosen := b.chosenUser(a)
+	if !chosen {
+		uid, _ = serviceUser(a, b.image)
+	}
+	return o.Mode&0o002 != 0 || int64(o.UID) == b.podUser(a, uid) && o.Mode&0o200 != 0
+}
+
+// never are the directories that stay root's, with all below those that end in a
+// slash: whoever owns them owns the image, or they are not the image's at all.
+var never = []string{"/", "/tmp", "/var/tmp", "/etc", "/usr", "/root", "/root/", "/dev", "/dev/", "/proc", "/proc/", "/sys", "/sys/",
+	"/bin", "/bin/", "/sbin", "/sbin/", "/lib", "/lib/", "/lib64", "/lib64/", "/boot", "/boot/",
+	"/usr/bin", "/usr/bin/", "/usr/sbin", "/usr/sbin/", "/usr/lib", "/usr/share", "/usr/local", "/usr/local/bin", "/usr/local/lib"}
+
+// mayGive says whether a directory may be given to the app.
+func mayGive(dir string) bool {
+	if !path.IsAbs(dir) || strings.ContainsFunc(dir, func(r rune) bool { return r < ' ' || r == 0x7f }) {
+		return false
+	}
+	return !slices.ContainsFunc(never, func(n string) bool {
+		return n == dir || strings.HasSuffix(n, "/") && n != "/" && strings.HasPrefix(dir, n)
+	})
+}
+
+// shared are directories in which others live too: only they themselves change
+// hands, not what is below.
+var shared = []string{"/var/cache", "/var/lib", "/var/log", "/var/run", "/var/spool"}
+
+// makeWritable gives the RUN instruction that lets uid and every user of group 0
+// write to dirs, "" for none.
+func makeWritable(dirs []string, uid int64) string {
+	var whole, alone []string
+	for _, d := range dirs {
+		switch {
+		case strings.Count(d, "/") == 1 && slices.Contains([]string{"/var", "/run", "/opt", "/srv", "/home", "/mnt"}, d) || slices.Contains(shared, d):
+			alone = append(alone, quote(d))
+		case !slices.ContainsFunc(whole, func(w string) bool { return strings.HasPrefix(d, w+"/") }):
+			whole = append(whole, quote(d))
+		}
+	}
+	var parts []string
+	if len(whole) > 0 {
+		list := strings.Join(whole, " ")
+		parts = append(parts, fmt.Sprintf("chown -R %d:0 %s && chmod -R g=u %s", uid, list, list))
+	}
+	if len(alone) > 0 {
+		list := strings.Join(alone, " ")
+		parts = append(parts, fmt.Sprintf("chown %d:0 %s && chmod g=u %s", uid, list, list))
+	}
+	if len(parts) == 0 {
+		return ""
+	}
+	return "RUN " + strings.Join(parts, " && ")
+}
+
+var plain = regexp.MustCompile(`^[A-Za-z0-9_./+:@%,-]+$`)
+
+// quote makes a path one word for a shell.
+func quote(p string) string {
+	if plain.MatchString(p) {
+		return p
+	}
+	return "'" + strings.ReplaceAll(p, "'", `'\''`) + "'"
+}

@@ -1,0 +1,9 @@
+package nonroot
+
+import (
+	"testing"
+
+	"road/internal/step/steptest"
+)
+
+func TestCases(t *testing.T) { steptest.Run(t, Step) }

@@ -1,0 +1,23 @@
+// Package steps is the road: the steps in the order in which they are taken.
+package steps
+
+import (
+	"road/internal/step"
+	"road/steps/nonroot"
+)
+
+// All is the road. The application as first released is stop 1; the step at
+// place i leads to stop i+2. An order of harm: first who the attacker is, then
+// what he can change, then whom he can reach, then what is left to run, then
+// what the kernel still does for him.
+var All = []*step.Step{
+	nonroot.Step, // root inside is root outside: take it away first, everything later leans on it
+}
+
+// Not on the road:
+//
+//   - AppArmor and SELinux: cannot be proven on a host that lacks them; the
+//     container runtime's default profile applies where the host has AppArmor
+//   - secrets as files instead of variables: changes the application's code
+//   - image signing: needs keys and a registry of the user's own
+//   - service mesh: replaces the network instead of closing it
