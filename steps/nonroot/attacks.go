@@ -239,7 +239,7 @@ func dropInDev(ctx context.Context, s *sandbox.Scene) (out step.Outcome, err err
 		err = errors.Join(err, s.Foothold.Code(clean, probe.Remove, probe.Path{Path: name}, nil))
 	}()
 	var run probe.ExecResult
-	if err := s.Foothold.Code(ctx, probe.Exec, probe.ExecArgs{Argv: []string{name}, Background: true}, &run); err != nil {
+	if err := s.Foothold.Code(ctx, probe.Exec, probe.ExecArgs{Argv: []string{name, "hold"}, Background: true}, &run); err != nil {
 		if denied(err) {
 			return step.Outcome{Verdict: step.Blocked, Evidence: line(err)}, nil
 		}

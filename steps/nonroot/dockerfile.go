@@ -16,6 +16,7 @@ import (
 const (
 	anyUserComment = "# Let any user run the app, as OpenShift does: its files belong to group 0"
 	writesComment  = "# The app was seen to write here: for its own user, and for any user of group 0"
+	readsComment   = "# The app was seen to need to read this"
 	userComment    = "# No more root from here on"
 	numberComment  = "# The kubelet can only verify a number: this is %s"
 )
@@ -57,8 +58,11 @@ func fixImage(a *app.App, b *build) []edit.Edit {
 		if b.anyUser(a) && b.hasWorkdir(a) {
 			blocks = append(blocks, anyUserComment+"\nRUN chgrp -R 0 . && chmod -R g+rwX .")
 		}
-		if run := makeWritable(b.needed(a), b.podUser(a, uid)); run != "" {
+		if run := makeWritable(b.written(a), b.podUser(a, uid)); run != "" {
 			blocks = append(blocks, writesComment+"\n"+run)
+		}
+		if names := b.unreadable(a); len(names) > 0 {
+			blocks = append(blocks, readsComment+"\nRUN chmod -R a+rX "+strings.Join(names, " "))
 		}
 	}
 	if u.own != nil && len(blocks) == 0 && u.own.EndLine == b.lastBuilding() {
@@ -125,31 +129,46 @@ func (b *build) podUser(a *app.App, uid int64) int64 {
 	return uid
 }
 
-// needed gives the directories that the app writes and that its user could not:
+// written gives the directories that the app writes and that its user could not:
 // those that runs showed to be written, and those in which one was refused.
-func (b *build) needed(a *app.App) []string {
+func (b *build) written(a *app.App) []string {
 	var dirs []string
 	facts := a.Seen.Images[b.image.Ref]
 	for _, in := range b.inside(a) {
+		add := func(dir string) {
+			if dir = path.Clean(dir); in.inImage(dir) && mayGive(dir, never) {
+				dirs = append(dirs, dir)
+			}
+		}
 		for _, d := range in.Written {
 			if o, ok := facts.Owners[d]; !ok || !b.mayWrite(a, o) {
-				dirs = append(dirs, d)
+				add(d)
 			}
 		}
 		for _, d := range in.Denied {
-			switch {
-			case d.What == "read" || slices.Contains(in.Written, d.Name):
-				dirs = append(dirs, d.Name)
-			case d.What == "write":
-				dirs = append(dirs, path.Dir(d.Name))
+			if d.What == "write" && slices.Contains(in.Written, d.Name) {
+				add(d.Name)
+			} else if d.What == "write" {
+				add(path.Dir(path.Clean(d.Name)))
 			}
 		}
 	}
-	for i := range dirs {
-		dirs[i] = path.Clean(dirs[i])
-	}
 	slices.Sort(dirs)
-	return slices.DeleteFunc(slices.Compact(dirs), func(d string) bool { return !mayGive(d) })
+	return slices.Compact(dirs)
+}
+
+// unreadable gives what the app was refused to read, each as one word of a shell.
+func (b *build) unreadable(a *app.App) []string {
+	var names []string
+	for _, in := range b.inside(a) {
+		for _, d := range in.Denied {
+			if name := path.Clean(d.Name); d.What == "read" && in.inImage(name) && mayGive(name, secret) {
+				names = append(names, quote(name))
+			}
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
 }
 
 // mayWrite says whether the app's user can write to a directory of that owner
@@ -168,39 +187,43 @@ var never = []string{"/", "/tmp", "/var/tmp", "/etc", "/usr", "/root", "/root/",
 	"/bin", "/bin/", "/sbin", "/sbin/", "/lib", "/lib/", "/lib64", "/lib64/", "/boot", "/boot/",
 	"/usr/bin", "/usr/bin/", "/usr/sbin", "/usr/sbin/", "/usr/lib", "/usr/share", "/usr/local", "/usr/local/bin", "/usr/local/lib"}
 
-// mayGive says whether a directory may be given to the app.
-func mayGive(dir string) bool {
-	if !path.IsAbs(dir) || strings.ContainsFunc(dir, func(r rune) bool { return r < ' ' || r == 0x7f }) {
+// secret is what stays closed to everyone but root, in the same form.
+var secret = []string{"/", "/etc", "/etc/shadow", "/etc/shadow-", "/etc/gshadow", "/etc/gshadow-", "/etc/sudoers", "/etc/ssl/private", "/etc/ssl/private/",
+	"/root", "/root/", "/dev", "/dev/", "/proc", "/proc/", "/sys", "/sys/"}
+
+// mayGive says whether a name of the image may be opened: it is a path without
+// control characters, and not on the list.
+func mayGive(name string, list []string) bool {
+	if !path.IsAbs(name) || strings.ContainsFunc(name, func(r rune) bool { return r < ' ' || r == 0x7f }) {
 		return false
 	}
-	return !slices.ContainsFunc(never, func(n string) bool {
-		return n == dir || strings.HasSuffix(n, "/") && n != "/" && strings.HasPrefix(dir, n)
+	return !slices.ContainsFunc(list, func(n string) bool {
+		return n == name || n != "/" && strings.HasSuffix(n, "/") && strings.HasPrefix(name, n)
 	})
 }
 
 // shared are directories in which others live too: only they themselves change
 // hands, not what is below.
-var shared = []string{"/var/cache", "/var/lib", "/var/log", "/var/run", "/var/spool"}
+var shared = []string{"/home", "/mnt", "/opt", "/run", "/srv", "/var", "/var/cache", "/var/lib", "/var/log", "/var/run", "/var/spool"}
 
 // makeWritable gives the RUN instruction that lets uid and every user of group 0
-// write to dirs, "" for none.
+// write to dirs, which are sorted; "" for none.
 func makeWritable(dirs []string, uid int64) string {
 	var whole, alone []string
+	top := "" // the last of whole, unquoted
 	for _, d := range dirs {
 		switch {
-		case strings.Count(d, "/") == 1 && slices.Contains([]string{"/var", "/run", "/opt", "/srv", "/home", "/mnt"}, d) || slices.Contains(shared, d):
+		case slices.Contains(shared, d):
 			alone = append(alone, quote(d))
-		case !slices.ContainsFunc(whole, func(w string) bool { return strings.HasPrefix(d, w+"/") }):
-			whole = append(whole, quote(d))
+		case top == "" || !strings.HasPrefix(d, top+"/"):
+			whole, top = append(whole, quote(d)), d
 		}
 	}
 	var parts []string
-	if len(whole) > 0 {
-		list := strings.Join(whole, " ")
+	if list := strings.Join(whole, " "); list != "" {
 		parts = append(parts, fmt.Sprintf("chown -R %d:0 %s && chmod -R g=u %s", uid, list, list))
 	}
-	if len(alone) > 0 {
-		list := strings.Join(alone, " ")
+	if list := strings.Join(alone, " "); list != "" {
 		parts = append(parts, fmt.Sprintf("chown %d:0 %s && chmod g=u %s", uid, list, list))
 	}
 	if len(parts) == 0 {

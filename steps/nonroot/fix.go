@@ -108,7 +108,7 @@ func fixPod(a *app.App, w *app.Workload) []edit.Edit {
 	switch {
 	case len(pod) == 0:
 	case reflect.DeepEqual(sc, corev1.PodSecurityContext{}):
-		set(at, pod, string(app.Normal))
+		set(at, pod, firstList(w))
 	default:
 		for _, f := range pod {
 			if f.Key == "sysctls" && len(sc.Sysctls) > 0 {
@@ -129,6 +129,16 @@ func fixPod(a *app.App, w *app.Workload) []edit.Edit {
 		}
 	}
 	return edits
+}
+
+// firstList names the list of containers that stands first in the manifest: the
+// pod's security context goes in front of it.
+func firstList(w *app.Workload) string {
+	initial, normal := w.PodPath.Join(string(app.Init)), w.PodPath.Join(string(app.Normal))
+	if i, n := w.Pos(initial), w.Pos(normal); w.Has(initial) && (i.Line < n.Line || i.Line == n.Line && i.Column < n.Column) {
+		return string(app.Init)
+	}
+	return string(app.Normal)
 }
 
 // containerFields are what one container's security context gets.

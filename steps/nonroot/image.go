@@ -91,16 +91,32 @@ func (b *build) anyUser(a *app.App) bool {
 	return slices.ContainsFunc(b.users(a), func(w *app.Workload) bool { return choiceOf(a, w).AnyUser })
 }
 
+// A witness is what one container of an image did, and where volumes hide the
+// image from it.
+type witness struct {
+	*app.SeenInside
+	mounts []string
+}
+
+// inImage says whether a name seen by the container is the image's.
+func (w witness) inImage(name string) bool {
+	return !slices.ContainsFunc(w.mounts, func(m string) bool { return name == m || strings.HasPrefix(name, strings.TrimSuffix(m, "/")+"/") })
+}
+
 // inside gives what the containers of b did in all runs.
-func (b *build) inside(a *app.App) []*app.SeenInside {
-	var out []*app.SeenInside
+func (b *build) inside(a *app.App) []witness {
+	var out []witness
 	for _, w := range a.Workloads {
 		for c := range w.Containers() {
-			if slices.ContainsFunc(b.images, func(i *app.Image) bool { return i.Ref == c.Spec.Image }) {
-				if in := a.Seen.Containers[w.ID()][c.Spec.Name]; in != nil {
-					out = append(out, in)
-				}
+			in := a.Seen.Containers[w.ID()][c.Spec.Name]
+			if in == nil || !slices.ContainsFunc(b.images, func(i *app.Image) bool { return i.Ref == c.Spec.Image }) {
+				continue
 			}
+			seen := witness{SeenInside: in}
+			for _, m := range c.Spec.VolumeMounts {
+				seen.mounts = append(seen.mounts, path.Clean(m.MountPath))
+			}
+			out = append(out, seen)
 		}
 	}
 	return out
