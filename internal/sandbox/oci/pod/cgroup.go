@@ -1,0 +1,180 @@
+package pod
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/containerd/cgroups/v3"
+	"github.com/containerd/cgroups/v3/cgroup1"
+	"github.com/containerd/cgroups/v3/cgroup2"
+	"golang.org/x/sys/unix"
+)
+
+// cgroupRoot is where control groups are mounted, in both versions.
+const cgroupRoot = "/sys/fs/cgroup"
+
+// A podCgroup is one control group, by its path from the top of the hierarchy.
+type podCgroup struct {
+	path    string
+	root    string // cgroupRoot but in tests
+	unified bool   // version 2
+}
+
+// makeCgroup makes the pod's own group, below which each container gets one.
+func (p *Pod) makeCgroup() error {
+	p.cgroup = podCgroup{
+		path:    filepath.Join("/", p.o.CgroupParent, p.o.ID),
+		root:    cgroupRoot,
+		unified: cgroups.Mode() == cgroups.Unified,
+	}
+	r := podResources(p.spec)
+	var err error
+	if p.cgroup.unified {
+		_, err = cgroup2.NewManager(cgroupRoot, p.cgroup.path, cgroup2.ToResources(r))
+	} else {
+		_, err = cgroup1.New(cgroup1.StaticPath(p.cgroup.path), r)
+	}
+	if err != nil {
+		return fmt.Errorf("cgroup %s: %w", p.cgroup.path, err)
+	}
+	return nil
+}
+
+// child is the group of one run of a container.
+func (g podCgroup) child(name string) podCgroup {
+	g.path = filepath.Join(g.path, name)
+	return g
+}
+
+// dir is the group's directory in a hierarchy of version 1, or the only one.
+func (g podCgroup) dir(controller string) string {
+	if g.unified {
+		return filepath.Join(g.root, g.path)
+	}
+	return filepath.Join(g.root, controller, g.path)
+}
+
+// counters are what a group counts. The first four hold for its children too.
+type counters struct {
+	anon, pids int64
+	cpu        time.Duration
+	exists     bool
+	oomKills   int64 // of this group alone in version 1
+	throttled  int64 // of this group alone in version 1
+}
+
+// read gives the group's counters; a missing file counts as 0.
+func (g podCgroup) read() counters {
+	var c counters
+	if g.unified {
+		d := g.dir("")
+		cpu := readKeys(filepath.Join(d, "cpu.stat"))
+		c.anon = readKeys(filepath.Join(d, "memory.stat"))["anon"]
+		c.oomKills = readKeys(filepath.Join(d, "memory.events"))["oom_kill"]
+		c.cpu = time.Duration(cpu["usage_usec"]) * time.Microsecond
+		c.throttled = cpu["nr_throttled"]
+		c.pids = readNumber(filepath.Join(d, "pids.current"))
+		_, err := os.Stat(d)
+		c.exists = err == nil
+		return c
+	}
+	memory := g.dir("memory")
+	c.anon = readKeys(filepath.Join(memory, "memory.stat"))["total_rss"]
+	c.oomKills = readKeys(filepath.Join(memory, "memory.oom_control"))["oom_kill"]
+	c.cpu = time.Duration(readNumber(filepath.Join(g.dir("cpuacct"), "cpuacct.usage")))
+	c.throttled = readKeys(filepath.Join(g.dir("cpu"), "cpu.stat"))["nr_throttled"]
+	c.pids = readNumber(filepath.Join(g.dir("pids"), "pids.current"))
+	_, err := os.Stat(memory)
+	c.exists = err == nil
+	return c
+}
+
+// readKeys reads lines of "name number".
+func readKeys(name string) map[string]int64 {
+	b, err := os.ReadFile(name)
+	if err != nil {
+		return nil
+	}
+	m := map[string]int64{}
+	for _, line := range strings.Split(string(b), "\n") {
+		if k, v, ok := strings.Cut(line, " "); ok {
+			m[k], _ = strconv.ParseInt(v, 10, 64)
+		}
+	}
+	return m
+}
+
+func readNumber(name string) int64 {
+	b, err := os.ReadFile(name)
+	if err != nil {
+		return 0
+	}
+	n, _ := strconv.ParseInt(strings.TrimSpace(string(b)), 10, 64)
+	return n
+}
+
+// procs gives the processes of the group and its children, as PIDs of this
+// process's namespace.
+func (g podCgroup) procs() []int {
+	dir := g.dir("pids")
+	var pids []int
+	filepath.WalkDir(dir, func(name string, d os.DirEntry, err error) error {
+		if err != nil || !d.IsDir() {
+			return nil
+		}
+		b, _ := os.ReadFile(filepath.Join(name, "cgroup.procs"))
+		for _, f := range strings.Fields(string(b)) {
+			if pid, err := strconv.Atoi(f); err == nil && pid > 0 {
+				pids = append(pids, pid)
+			}
+		}
+		return nil
+	})
+	return pids
+}
+
+// kill ends every process of the group.
+func (g podCgroup) kill() {
+	if g.unified && os.WriteFile(filepath.Join(g.dir(""), "cgroup.kill"), []byte("1"), 0) == nil {
+		return
+	}
+	for _, pid := range g.procs() {
+		unix.Kill(pid, unix.SIGKILL)
+	}
+}
+
+// remove removes the group and its children in every hierarchy. The kernel says
+// busy for a moment after the last process is gone.
+func (g podCgroup) remove() error {
+	dirs := []string{g.dir("")}
+	if !g.unified {
+		dirs, _ = filepath.Glob(filepath.Join(g.root, "*", g.path))
+	}
+	var errs []error
+	deadline := time.Now().Add(2 * time.Second)
+	for _, dir := range dirs {
+		var below []string
+		filepath.WalkDir(dir, func(name string, d os.DirEntry, err error) error {
+			if err == nil && d.IsDir() {
+				below = append(below, name)
+			}
+			return nil
+		})
+		for i := len(below) - 1; i >= 0; i-- {
+			err := unix.Rmdir(below[i])
+			for err == unix.EBUSY && time.Now().Before(deadline) {
+				time.Sleep(2 * time.Millisecond)
+				err = unix.Rmdir(below[i])
+			}
+			if err != nil && err != unix.ENOENT {
+				errs = append(errs, &os.PathError{Op: "rmdir", Path: below[i], Err: err})
+			}
+		}
+	}
+	return errors.Join(errs...)
+}
