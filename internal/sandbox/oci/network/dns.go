@@ -119,7 +119,7 @@ func (d *nameServer) answer(r *dns.Msg) *dns.Msg {
 	var err error
 	if server, ok := d.zone(name); ok {
 		m, err = exchange(r, func(ctx context.Context, network string) (net.Conn, error) {
-			return world.DialNS(ctx, d.end.fd, network, server.String())
+			return world.DialNS(ctx, d.end.FD, network, server.String())
 		})
 	} else {
 		m, err = d.net.forward(r)

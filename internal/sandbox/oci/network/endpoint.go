@@ -15,8 +15,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// EndpointOptions say who an endpoint is.
-type EndpointOptions struct {
+// AttachOptions say who an endpoint is.
+type AttachOptions struct {
 	Name      string
 	Namespace string
 	Labels    map[string]string
@@ -28,10 +28,10 @@ type Endpoint struct {
 	Name, Namespace string
 	Labels          map[string]string
 	IP              netip.Addr
+	Path            string // where the namespace is pinned, for an OCI spec
+	FD              int    // open on it until Close
 
 	net     *Network
-	path    string // of the pinned namespace
-	fd      int    // open on it until Close
 	link    link
 	outside bool
 	once    sync.Once
@@ -39,18 +39,18 @@ type Endpoint struct {
 }
 
 // Attach makes a pod's endpoint.
-func (n *Network) Attach(o EndpointOptions) (*Endpoint, error) {
+func (n *Network) Attach(o AttachOptions) (*Endpoint, error) {
 	return n.attach(o, &n.pods, "p", false)
 }
 
 // AttachOutside makes the endpoint of a machine outside the cluster, of the
 // attacker's. Pods reach it; it reaches neither pods nor Services.
 func (n *Network) AttachOutside(name string) (*Endpoint, error) {
-	return n.attach(EndpointOptions{Name: name}, &n.outside, outsideLink, true)
+	return n.attach(AttachOptions{Name: name}, &n.outside, outsideLink, true)
 }
 
 // attach takes an address from p and names the link prefix and a number.
-func (n *Network) attach(o EndpointOptions, p *pool, prefix string, outside bool) (*Endpoint, error) {
+func (n *Network) attach(o AttachOptions, p *pool, prefix string, outside bool) (*Endpoint, error) {
 	n.mu.Lock()
 	if n.closed {
 		n.mu.Unlock()
@@ -64,11 +64,11 @@ func (n *Network) attach(o EndpointOptions, p *pool, prefix string, outside bool
 		return nil, err
 	}
 	e := &Endpoint{Name: o.Name, Namespace: o.Namespace, Labels: maps.Clone(o.Labels), IP: ip,
-		path: filepath.Join(n.dir, name), net: n, outside: outside}
-	if e.fd, err = world.NewNetNS(e.path); err != nil {
+		Path: filepath.Join(n.dir, name), net: n, outside: outside}
+	if e.FD, err = world.NewNetNS(e.Path); err != nil {
 		return nil, fmt.Errorf("attach %s: %w", o.Name, err)
 	}
-	e.link = link{name: name, fd: e.fd, router: gateway, addr: ip}
+	e.link = link{name: name, fd: e.FD, router: gateway, addr: ip}
 	if err := errors.Join(e.link.add(), n.fw.addHairpin(ip)); err != nil {
 		return nil, errors.Join(fmt.Errorf("attach %s: %w", o.Name, err), e.Close())
 	}
@@ -80,7 +80,7 @@ func (n *Network) attach(o EndpointOptions, p *pool, prefix string, outside bool
 func (e *Endpoint) Close() error {
 	e.once.Do(func() {
 		e.err = errors.Join(e.link.remove(), e.net.fw.removeHairpin(e.IP),
-			world.RemoveNetNS(e.path), unix.Close(e.fd))
+			world.RemoveNetNS(e.Path), unix.Close(e.FD))
 		e.net.mu.Lock()
 		defer e.net.mu.Unlock()
 		if e.outside {
@@ -91,12 +91,6 @@ func (e *Endpoint) Close() error {
 	})
 	return e.err
 }
-
-// Path is where the namespace is pinned, for an OCI spec.
-func (e *Endpoint) Path() string { return e.path }
-
-// FD is open on the namespace until Close.
-func (e *Endpoint) FD() int { return e.fd }
 
 // Addr is the endpoint's IP address.
 func (e *Endpoint) Addr() string { return e.IP.String() }
@@ -114,7 +108,7 @@ func (e *Endpoint) DialContext(ctx context.Context, network, addr string) (net.C
 	}
 	var errs []error
 	for _, ip := range ips {
-		c, err := world.DialNS(ctx, e.fd, network, net.JoinHostPort(ip.String(), port))
+		c, err := world.DialNS(ctx, e.FD, network, net.JoinHostPort(ip.String(), port))
 		if err == nil {
 			return c, nil
 		}
@@ -125,10 +119,10 @@ func (e *Endpoint) DialContext(ctx context.Context, network, addr string) (net.C
 
 // Listen listens in the endpoint; the host part of addr is an IP or empty.
 func (e *Endpoint) Listen(ctx context.Context, network, addr string) (net.Listener, error) {
-	return world.ListenNS(ctx, e.fd, network, addr)
+	return world.ListenNS(ctx, e.FD, network, addr)
 }
 
 // ListenPacket is Listen for datagrams.
 func (e *Endpoint) ListenPacket(ctx context.Context, network, addr string) (net.PacketConn, error) {
-	return world.ListenPacketNS(ctx, e.fd, network, addr)
+	return world.ListenPacketNS(ctx, e.FD, network, addr)
 }

@@ -109,7 +109,7 @@ func New(w *world.World, o Options) (_ *Network, err error) {
 
 // setUpDNS puts the name server into the cluster, as a Service with one pod.
 func (n *Network) setUpDNS() error {
-	e, err := n.Attach(EndpointOptions{Name: "coredns", Namespace: "kube-system", Labels: map[string]string{"k8s-app": "kube-dns"}})
+	e, err := n.Attach(AttachOptions{Name: "coredns", Namespace: "kube-system", Labels: map[string]string{"k8s-app": "kube-dns"}})
 	if err != nil {
 		return err
 	}
@@ -156,7 +156,7 @@ func (n *Network) useInWorld() error {
 
 // ResolvConf is the /etc/resolv.conf of a pod in a namespace, as the kubelet
 // writes it with dnsPolicy ClusterFirst.
-func (n *Network) ResolvConf(namespace string) string {
+func ResolvConf(namespace string) string {
 	return "search " + joinDomains(namespace) + "\nnameserver " + dnsServer.String() + "\noptions ndots:5\n"
 }
 

@@ -63,7 +63,7 @@ func newNetwork(t *testing.T) *Network {
 
 func attach(t *testing.T, n *Network, namespace, name string) *Endpoint {
 	t.Helper()
-	e, err := n.Attach(EndpointOptions{Name: name, Namespace: namespace})
+	e, err := n.Attach(AttachOptions{Name: name, Namespace: namespace})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -375,7 +375,7 @@ func TestSandboxClusterDNS(t *testing.T) {
 // query asks cluster DNS from an endpoint: "NOERROR 10.96.0.1".
 func query(t *testing.T, e *Endpoint, network, name, kind string) string {
 	t.Helper()
-	c, err := world.DialNS(soon(t), e.fd, network, dnsServer.String()+":53")
+	c, err := world.DialNS(soon(t), e.FD, network, dnsServer.String()+":53")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -426,7 +426,7 @@ func TestSandboxWayOut(t *testing.T) {
 		t.Errorf("the node got %.200q, %v", body, err)
 	}
 	// A question to any name server is answered by ours.
-	c, err := world.DialNS(soon(t), a.fd, "udp", "192.0.2.53:53")
+	c, err := world.DialNS(soon(t), a.FD, "udp", "192.0.2.53:53")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -68,7 +68,7 @@ func (e *Endpoint) ask(ctx context.Context, name string) (*dns.Msg, error) {
 	q := new(dns.Msg).SetQuestion(name, dns.TypeA)
 	q.SetEdns0(1232, false)
 	return exchangeContext(ctx, q, func(ctx context.Context, network string) (net.Conn, error) {
-		return world.DialNS(ctx, e.fd, network, netip.AddrPortFrom(dnsServer, 53).String())
+		return world.DialNS(ctx, e.FD, network, netip.AddrPortFrom(dnsServer, 53).String())
 	})
 }
 
