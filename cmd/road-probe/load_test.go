@@ -1,0 +1,205 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"road/internal/probe"
+)
+
+// startAgent starts the built probe, whose children are its own program.
+func startAgent(t *testing.T) *probe.Client {
+	t.Helper()
+	cmd := exec.Command(program)
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		in.Close()
+		cmd.Process.Kill()
+		cmd.Wait()
+	})
+	c, err := probe.NewClient(struct {
+		io.Reader
+		io.WriteCloser
+	}{out, in})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// children gives the processes that pid started.
+func children(t *testing.T, pid int) []int {
+	t.Helper()
+	names, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var pids []int
+	for _, name := range names {
+		b, err := os.ReadFile(name)
+		if err != nil {
+			continue // the thread has ended
+		}
+		for _, field := range strings.Fields(string(b)) {
+			child, err := strconv.Atoi(field)
+			if err != nil {
+				t.Fatal(err)
+			}
+			pids = append(pids, child)
+		}
+	}
+	return pids
+}
+
+// anonymous gives the anonymous memory of a process in bytes, as the host counts it.
+func anonymous(t *testing.T, pid int) int {
+	t.Helper()
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(b), "RssAnon:")
+	var kib int
+	if _, err := fmt.Sscan(rest, &kib); err != nil {
+		t.Fatal(err)
+	}
+	return kib << 10
+}
+
+func TestAlloc(t *testing.T) {
+	c := startAgent(t)
+	var held probe.Held
+	const size = 64 << 20
+	if err := c.Do(t.Context(), probe.Alloc, probe.AllocArgs{Bytes: size}, &held); err != nil {
+		t.Fatal(err)
+	}
+	pids := children(t, c.Hello().PID)
+	if len(pids) != 1 {
+		t.Fatalf("children: %v", pids)
+	}
+	if got := anonymous(t, pids[0]); got < size {
+		t.Errorf("the host counts %d bytes, want %d", got, size)
+	}
+	if err := c.Do(t.Context(), probe.Release, held, nil); err != nil {
+		t.Fatal(err)
+	}
+	if pids := children(t, c.Hello().PID); len(pids) != 0 {
+		t.Errorf("still there: %v", pids)
+	}
+	// What the kernel refuses does not end the agent.
+	err := c.Do(t.Context(), probe.Alloc, probe.AllocArgs{Bytes: 1 << 60}, nil)
+	if want := "alloc: mmap: cannot allocate memory; exit status 1"; err == nil || err.Error() != want {
+		t.Errorf("got %v, want %s", err, want)
+	}
+}
+
+// A child that is killed, as the kernel does at a memory limit, is told as such.
+func TestAllocKilled(t *testing.T) {
+	c := startAgent(t)
+	failed := make(chan error)
+	go func() { failed <- c.Do(t.Context(), probe.Alloc, probe.AllocArgs{Bytes: 8 << 30}, nil) }()
+	for len(children(t, c.Hello().PID)) == 0 {
+		time.Sleep(time.Millisecond)
+	}
+	child, err := os.FindProcess(children(t, c.Hello().PID)[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := child.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-failed; err == nil || err.Error() != "alloc: signal: killed" {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestSpin(t *testing.T) {
+	c := startAgent(t)
+	before := time.Now()
+	if err := c.Do(t.Context(), probe.Spin, probe.SpinArgs{Processes: 2, Millis: 200}, nil); err != nil {
+		t.Fatal(err)
+	}
+	if d := time.Since(before); d < 200*time.Millisecond {
+		t.Errorf("it took %v", d)
+	}
+	var usage probe.ReadResult // 16th and 17th: clock ticks of children that have ended
+	if err := c.Do(t.Context(), probe.Read, probe.ReadArgs{Path: "/proc/self/stat"}, &usage); err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(usage.Data), ") ")
+	user, err := strconv.Atoi(strings.Fields(rest)[13])
+	if err != nil || user < 10 { // a tenth of a second, of 0.4 on an idle machine
+		t.Errorf("the children used %d ticks, %v: %s", user, err, rest)
+	}
+	if err := c.Do(t.Context(), probe.Spin, probe.SpinArgs{Processes: 1}, nil); err == nil {
+		t.Error("no time is no load")
+	}
+}
+
+func TestFork(t *testing.T) {
+	c := startAgent(t)
+	var result probe.ForkResult
+	if err := c.Do(t.Context(), probe.Fork, probe.ForkArgs{Count: 200}, &result); err != nil {
+		t.Fatal(err)
+	}
+	if n := len(children(t, c.Hello().PID)); n != 200 || result.Count != 200 || result.Refused != "" {
+		t.Errorf("the host counts %d, the probe says %+v", n, result)
+	}
+	if err := c.Do(t.Context(), probe.Release, probe.Held{Hold: result.Hold}, nil); err != nil {
+		t.Fatal(err)
+	}
+	if n := len(children(t, c.Hello().PID)); n != 0 {
+		t.Errorf("%d are left", n)
+	}
+}
+
+// The processes of a probe that is killed die with it.
+func TestForkDiesWithTheProbe(t *testing.T) {
+	c := startAgent(t)
+	if err := c.Do(t.Context(), probe.Fork, probe.ForkArgs{Count: 3}, new(probe.ForkResult)); err != nil {
+		t.Fatal(err)
+	}
+	pids := children(t, c.Hello().PID)
+	if len(pids) != 3 {
+		t.Fatalf("children: %v", pids)
+	}
+	c.Close()
+	for _, pid := range pids {
+		gone(t, fmt.Sprintf("/proc/%d/exe", pid))
+	}
+}
+
+func TestUserNS(t *testing.T) {
+	c := startAgent(t)
+	var got probe.UserNSResult
+	if err := c.Do(t.Context(), probe.UserNS, nil, &got); err != nil {
+		t.Skip("this host refuses user namespaces: ", err)
+	}
+	if f := strings.Fields(got.UIDMap); len(f) != 3 || f[0] != "0" || f[1] != strconv.Itoa(os.Getuid()) || f[2] != "1" {
+		t.Errorf("uid map %q", got.UIDMap)
+	}
+	theirs, err := os.Readlink(fmt.Sprintf("/proc/%d/ns/user", got.PID))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if ours, err := os.Readlink("/proc/self/ns/user"); err != nil || ours == theirs {
+		t.Errorf("the child is in our own namespace: %s, %v", ours, err)
+	}
+}
