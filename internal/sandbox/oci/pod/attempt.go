@@ -28,6 +28,7 @@ type attempt struct {
 	root    *rootfs
 	cgroup  podCgroup
 	spec    *specs.Spec
+	env     []corev1.EnvVar // what the kubelet passes
 	cmd     *exec.Cmd
 	stdin   *os.File // held open for a container with stdin
 	message string   // termination log
@@ -69,6 +70,7 @@ func (c *container) prepare(n int) (*attempt, error) {
 	if err := os.MkdirAll(a.bundle, 0o711); err != nil {
 		return nil, err
 	}
+	a.env = env
 	ms, err := a.mounts(env, img.Config.Volumes)
 	if err != nil {
 		return a, &configError{err}

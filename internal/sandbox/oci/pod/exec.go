@@ -12,7 +12,10 @@ import (
 	"sync"
 	"time"
 
+	"road/internal/sandbox"
+
 	"golang.org/x/sys/unix"
+	corev1 "k8s.io/api/core/v1"
 )
 
 // Exec runs a program in a container with exactly the process settings of the
@@ -25,6 +28,24 @@ func (p *Pod) Exec(ctx context.Context, name string, argv []string, stdin io.Rea
 		return -1, err
 	}
 	return a.exec(ctx, argv, stdin, stdout, stderr)
+}
+
+// Run runs a program beside a container's own as if it were the container's
+// command: $(NAME) is replaced by the container's variables, and no command at
+// all is the image's. It gives all that the program printed.
+func (p *Pod) Run(ctx context.Context, name string, command []string) (sandbox.Output, error) {
+	a, err := p.attempt(name)
+	if err != nil {
+		return sandbox.Output{}, err
+	}
+	img := p.o.Images[a.c.spec.Image].Config
+	argv, err := arguments(&corev1.Container{Command: command}, a.env, img.Entrypoint, img.Cmd)
+	if err != nil {
+		return sandbox.Output{}, err
+	}
+	var stdout, stderr strings.Builder
+	status, err := a.exec(ctx, argv, nil, &stdout, &stderr)
+	return sandbox.Output{Stdout: stdout.String(), Stderr: stderr.String(), Status: status}, err
 }
 
 // attempt is the run of a container that goes on.

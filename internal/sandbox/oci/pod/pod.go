@@ -98,6 +98,7 @@ type Pod struct {
 	disk     string // o.Disk/o.ID
 	cgroup   podCgroup
 	ns       map[string]string // namespace type: path
+	pause    *pause
 	volumes  map[string]*volume
 	ctx      context.Context
 	cancel   context.CancelFunc
@@ -220,7 +221,10 @@ func (p *Pod) setUp() error {
 	if err := p.writeFiles(); err != nil {
 		return err
 	}
-	return p.makeVolumes()
+	if err := p.makeVolumes(); err != nil {
+		return err
+	}
+	return p.startPause()
 }
 
 // Notes says what the pod asked for and did not get here, or got in another way.

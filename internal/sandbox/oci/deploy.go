@@ -1,0 +1,346 @@
+package oci
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"road/internal/app"
+	"road/internal/image"
+	"road/internal/sandbox"
+	"road/internal/sandbox/oci/network"
+	"road/internal/sandbox/oci/pod"
+
+	appsv1 "k8s.io/api/apps/v1"
+)
+
+// maxReplicas bounds the pods of one workload: three show what several are for
+// (spreading, shared volumes), more only cost time.
+const maxReplicas = 3
+
+// stopGrace is how long a pod may take to end after SIGTERM, in seconds. The
+// spec's own grace is for users' requests, of which there are none here.
+const stopGrace = 3
+
+// A deployment is one application that runs.
+type deployment struct {
+	e        *engine
+	app      *app.App
+	images   map[string]*image.Image
+	o        sandbox.DeployOptions
+	services []*service
+	claims   string // directory of the volume claims
+	ctx      context.Context
+	cancel   context.CancelFunc
+	work     sync.WaitGroup
+
+	mu        sync.Mutex
+	members   []*member
+	starting  int   // workloads whose pods are still being created
+	failed    error // why a pod could not be created
+	clients   []*network.Endpoint
+	neighbour *network.Endpoint
+}
+
+// A member is one pod with its place in the network.
+type member struct {
+	workload *app.Workload
+	name     string // the pod's name in the cluster
+	index    int    // ordinal in its workload
+	pod      *pod.Pod
+	end      *network.Endpoint
+	scratch  string
+	copied   string // directory of claims of its own, "" for the deployment's
+}
+
+// Deploy starts every workload. Pods of a StatefulSet that has to be started in
+// order follow each other in the background; Ready waits for them too.
+func (e *engine) Deploy(ctx context.Context, a *app.App, o sandbox.DeployOptions) (sandbox.Deployment, error) {
+	e.mu.Lock()
+	images := e.prepared[a]
+	e.mu.Unlock()
+	if images == nil {
+		if _, err := e.Prepare(ctx, a, nil); err != nil {
+			return nil, err
+		}
+		return e.Deploy(ctx, a, o)
+	}
+	d := &deployment{e: e, app: a, images: images, o: o, services: servicesOf(a)}
+	d.claims = filepath.Join(e.w.Disk, "claims", o.Claims)
+	if o.Claims == "" {
+		d.claims = filepath.Join(e.w.Disk, "claims", fmt.Sprintf("own-%d", e.next()))
+	}
+	if err := os.MkdirAll(d.claims, 0o711); err != nil {
+		return nil, err
+	}
+	// The deployment outlives the call that made it; Stop ends it.
+	d.ctx, d.cancel = context.WithCancel(context.WithoutCancel(ctx))
+	if err := d.addServices(); err != nil {
+		d.cancel()
+		return nil, err
+	}
+	if err := d.startAll(ctx); err != nil {
+		return nil, errors.Join(err, d.Stop(context.WithoutCancel(ctx)))
+	}
+	d.work.Go(d.follow)
+	return d, nil
+}
+
+// addServices gives every Service its address and name before any pod starts,
+// because pods learn the addresses from their environment.
+func (d *deployment) addServices() error {
+	for _, s := range d.services {
+		addr, err := d.e.net.SetService(s.namespace, s.name, s.options(nil))
+		if err != nil {
+			return err
+		}
+		s.addr = addr
+	}
+	return nil
+}
+
+// startAll creates the first pod of every workload side by side, then the others.
+func (d *deployment) startAll(ctx context.Context) error {
+	errs := make([]error, len(d.app.Workloads))
+	var wg sync.WaitGroup
+	for i, w := range d.app.Workloads {
+		wg.Go(func() { errs[i] = d.startWorkload(ctx, w) })
+	}
+	wg.Wait()
+	return errors.Join(errs...)
+}
+
+func (d *deployment) startWorkload(ctx context.Context, w *app.Workload) error {
+	n := min(int(w.Replicas), maxReplicas)
+	if w.Kind == "DaemonSet" || w.Finite() {
+		n = 1 // there is one node; one run shows what a job does
+	}
+	if n == 0 {
+		return nil
+	}
+	if !inOrder(w) {
+		var wg sync.WaitGroup
+		errs := make([]error, n)
+		for i := range n {
+			wg.Go(func() { errs[i] = d.join(ctx, w, i) })
+		}
+		wg.Wait()
+		return errors.Join(errs...)
+	}
+	if err := d.join(ctx, w, 0); err != nil || n == 1 {
+		return err
+	}
+	d.mu.Lock()
+	d.starting++
+	d.mu.Unlock()
+	d.work.Go(func() {
+		err := d.startRest(w, n)
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		d.starting--
+		d.failed = errors.Join(d.failed, err)
+	})
+	return nil
+}
+
+// inOrder says that each pod waits until the one before it is ready.
+func inOrder(w *app.Workload) bool {
+	s, ok := w.Typed.(*appsv1.StatefulSet)
+	return ok && s.Spec.PodManagementPolicy != appsv1.ParallelPodManagement
+}
+
+// startRest starts the pods of a StatefulSet after the first.
+func (d *deployment) startRest(w *app.Workload, n int) error {
+	for i := 1; i < n; i++ {
+		for _, m := range d.of(w.ID()) {
+			if err := m.pod.Ready(d.ctx); err != nil {
+				return nil // Ready of the deployment says why
+			}
+		}
+		if err := d.join(d.ctx, w, i); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// join starts a pod and makes it a member that serves.
+func (d *deployment) join(ctx context.Context, w *app.Workload, index int) error {
+	m, err := d.start(ctx, w, index, memberOptions{})
+	if err != nil {
+		return fmt.Errorf("%s: %w", w.ID(), err)
+	}
+	d.mu.Lock()
+	d.members = append(d.members, m)
+	d.mu.Unlock()
+	return nil
+}
+
+// of gives the serving pods of a workload, by ordinal.
+func (d *deployment) of(workload string) []*member {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	var out []*member
+	for i := range len(d.members) {
+		for _, m := range d.members {
+			if m.workload.ID() == workload && m.index == i {
+				out = append(out, m)
+			}
+		}
+	}
+	return out
+}
+
+// Ready waits until every pod is ready and the Services lead to them.
+func (d *deployment) Ready(ctx context.Context) error {
+	for {
+		d.mu.Lock()
+		members, starting, failed := append([]*member(nil), d.members...), d.starting, d.failed
+		d.mu.Unlock()
+		if failed != nil {
+			return failed
+		}
+		for _, m := range members {
+			if err := d.memberReady(ctx, m); err != nil {
+				return err
+			}
+		}
+		if starting == 0 {
+			break
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+	return d.setBackends()
+}
+
+func (d *deployment) memberReady(ctx context.Context, m *member) error {
+	wait := m.pod.Ready
+	if m.workload.Finite() {
+		wait = m.pod.Completed
+	}
+	err := wait(ctx)
+	var failed *pod.FailedError
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(ctx.Err(), context.Canceled):
+		return ctx.Err()
+	case errors.As(err, &failed):
+		return &sandbox.NotReadyError{Workload: m.workload.ID(), Reason: failed.Reason, Logs: failed.Logs}
+	}
+	return err
+}
+
+// Restart makes the pods of a workload anew, as a rollout restart does, and
+// waits until they are ready. Claims stay.
+func (d *deployment) Restart(ctx context.Context, workload string) error {
+	w := d.app.Workload(workload)
+	if w == nil {
+		return fmt.Errorf("there is no workload %q", workload)
+	}
+	old := d.of(w.ID())
+	d.mu.Lock()
+	var kept []*member
+	for _, m := range d.members {
+		if m.workload != w {
+			kept = append(kept, m)
+		}
+	}
+	d.members = kept
+	d.mu.Unlock()
+	if err := d.end(old); err != nil {
+		return err
+	}
+	for _, m := range old {
+		if err := d.join(ctx, w, m.index); err != nil {
+			return err
+		}
+	}
+	return d.Ready(ctx)
+}
+
+// end stops pods side by side and gives their addresses back.
+func (d *deployment) end(members []*member) error {
+	errs := make([]error, len(members))
+	var wg sync.WaitGroup
+	for i, m := range members {
+		wg.Go(func() { errs[i] = m.close(stopGrace) })
+	}
+	wg.Wait()
+	return errors.Join(errs...)
+}
+
+// close ends the pod: grace seconds after SIGTERM it is killed.
+func (m *member) close(grace int64) error {
+	err := m.pod.Stop(grace)
+	err = errors.Join(err, m.end.Close(), os.RemoveAll(m.scratch))
+	if m.copied != "" {
+		err = errors.Join(err, os.RemoveAll(m.copied))
+	}
+	return err
+}
+
+// Stop ends the application and everything around it.
+func (d *deployment) Stop(context.Context) error {
+	d.cancel()
+	d.work.Wait()
+	d.mu.Lock()
+	members, clients := d.members, d.clients
+	d.members, d.clients = nil, nil
+	if d.neighbour != nil {
+		clients = append(clients, d.neighbour)
+		d.neighbour = nil
+	}
+	d.mu.Unlock()
+	errs := []error{d.end(members)}
+	for _, c := range clients {
+		errs = append(errs, c.Close())
+	}
+	for _, s := range d.services {
+		errs = append(errs, d.e.net.RemoveService(s.namespace, s.name))
+	}
+	if d.o.Claims == "" {
+		errs = append(errs, os.RemoveAll(d.claims))
+	}
+	d.e.mu.Lock()
+	delete(d.e.prepared, d.app)
+	d.e.mu.Unlock()
+	return errors.Join(errs...)
+}
+
+// Logs gives the last lines of every container of a workload's pods.
+func (d *deployment) Logs(workload string, lines int) string {
+	var out string
+	for _, m := range d.of(workload) {
+		out += m.pod.Logs("", lines)
+	}
+	return out
+}
+
+// Learn adds what the containers did so far.
+func (d *deployment) Learn(_ context.Context, s *app.Seen) error {
+	d.mu.Lock()
+	members := append([]*member(nil), d.members...)
+	d.mu.Unlock()
+	var errs []error
+	for _, m := range members {
+		for _, c := range m.workload.Pod.Containers {
+			written, err := m.pod.Written(c.Name)
+			if err != nil {
+				errs = append(errs, err)
+				continue
+			}
+			in := s.Inside(m.workload.ID(), c.Name)
+			in.Written = outermost(append(in.Written, written...))
+		}
+	}
+	return errors.Join(errs...)
+}

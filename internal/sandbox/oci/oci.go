@@ -1,0 +1,198 @@
+// Package oci is the embedded engine: it runs applications on this host with an
+// OCI runtime (runc), as the kubelet and containerd would run them on a node,
+// without a daemon, a registry or a cluster.
+//
+// It only puts the parts together: world (the namespaces that everything lives
+// in), network (the router, services, DNS), pod (a PodSpec on runc) and image
+// (BuildKit, registries, bases from packages).
+package oci
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+
+	"road/internal/app"
+	"road/internal/image"
+	"road/internal/sandbox"
+	"road/internal/sandbox/oci/network"
+	"road/internal/sandbox/oci/world"
+
+	"golang.org/x/sys/unix"
+)
+
+// Main takes over a process that the engine started for itself, and does not
+// return then. It must be called before anything else in main and in TestMain.
+func Main() {
+	image.Main()
+	world.Main()
+}
+
+// Options change how the engine works. The zero value is right.
+type Options struct {
+	Runtime string // OCI runtime on PATH; "" is runc
+	Probe   string // the road-probe program; "" is the one beside this program
+	Offline bool   // never ask a registry
+}
+
+// engine implements sandbox.Engine inside a world.
+type engine struct {
+	o      Options
+	w      *world.World
+	net    *network.Network
+	store  *image.Store
+	issuer *issuer
+	info   sandbox.Info
+
+	mu       sync.Mutex
+	serial   int
+	prepared map[*app.App]map[string]*image.Image // by Image.Ref
+	first    map[string]*image.Image              // by image name: as it was prepared first
+	attacker *network.Endpoint
+}
+
+var _ sandbox.Engine = (*engine)(nil)
+
+// New starts the engine. The process must live in a world; see Enter.
+func New(ctx context.Context, o Options) (sandbox.Engine, error) {
+	w := world.Inside()
+	if w == nil {
+		return nil, errors.New("the engine was started outside of a world")
+	}
+	if o.Runtime == "" {
+		o.Runtime = "runc"
+	}
+	version, err := runtimeVersion(ctx, o.Runtime)
+	if err != nil {
+		return nil, err
+	}
+	if o.Probe, err = findProbe(o.Probe); err != nil {
+		return nil, err
+	}
+	e := &engine{o: o, w: w, prepared: map[*app.App]map[string]*image.Image{}, first: map[string]*image.Image{}}
+	e.info = sandbox.Info{Name: "oci", Runtime: version, Kernel: kernelVersion(), Lacks: map[sandbox.Power]string{
+		sandbox.NetworkPolicy:  "this version does not enforce NetworkPolicies",
+		sandbox.UserNamespaces: "this version runs every pod with the host's users",
+	}}
+	if e.issuer, err = newIssuer(); err != nil {
+		return nil, err
+	}
+	if e.net, err = network.New(w, network.Options{}); err != nil {
+		return nil, fmt.Errorf("set up the network: %w", err)
+	}
+	e.store, err = image.Open(image.Options{Dir: w.State, CgroupParent: w.Cgroup + "/build", Offline: o.Offline, Dial: w.DialHost})
+	if err != nil {
+		return nil, errors.Join(err, e.net.Close())
+	}
+	return e, nil
+}
+
+// Info says what the engine is.
+func (e *engine) Info() sandbox.Info { return e.info }
+
+// Close ends everything that the engine started. The world takes away whatever
+// is left.
+func (e *engine) Close() error {
+	return errors.Join(e.store.Close(), e.net.Close())
+}
+
+// next gives a number that no pod of this engine has had.
+func (e *engine) next() int {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.serial++
+	return e.serial
+}
+
+// runtimeVersion gives "runc 1.1.5" from the first line of runc --version.
+func runtimeVersion(ctx context.Context, name string) (string, error) {
+	if _, err := exec.LookPath(name); err != nil {
+		return "", &sandbox.HostError{Err: fmt.Errorf("no OCI runtime: %w", err), Hint: "apt-get install runc"}
+	}
+	out, err := exec.CommandContext(ctx, name, "--version").Output()
+	if err != nil {
+		return "", &sandbox.HostError{Err: fmt.Errorf("%s --version: %w", name, err)}
+	}
+	line, _, _ := strings.Cut(string(out), "\n")
+	f := strings.Fields(line)
+	if len(f) == 0 {
+		return filepath.Base(name), nil
+	}
+	version, _, _ := strings.Cut(f[len(f)-1], "+") // what the distribution adds
+	return filepath.Base(name) + " " + version, nil
+}
+
+// kernelVersion gives "6.18".
+func kernelVersion() string {
+	var u unix.Utsname
+	if unix.Uname(&u) != nil {
+		return "unknown"
+	}
+	parts := strings.SplitN(unix.ByteSliceToString(u.Release[:]), ".", 3)
+	return strings.Join(parts[:min(2, len(parts))], ".")
+}
+
+// findProbe gives the path of the probe, and fails where it is not a program.
+func findProbe(name string) (string, error) {
+	if name == "" {
+		self, err := os.Executable()
+		if err != nil {
+			return "", err
+		}
+		name = filepath.Join(filepath.Dir(self), "road-probe")
+	}
+	if s, err := os.Stat(name); err != nil || s.Mode()&0o111 == 0 {
+		return "", &sandbox.HostError{Err: fmt.Errorf("the probe is missing: %s", name), Hint: "build both programs: go build -o bin/ ./cmd/..."}
+	}
+	return name, nil
+}
+
+// Prepare builds or pulls every image, several at once.
+func (e *engine) Prepare(ctx context.Context, a *app.App, progress sandbox.Progress) (map[string]app.ImageFacts, error) {
+	if progress == nil {
+		progress = func(string) {}
+	}
+	images := make([]*image.Image, len(a.Images))
+	errs := make([]error, len(a.Images))
+	var wg sync.WaitGroup
+	for i, im := range a.Images {
+		wg.Go(func() { images[i], errs[i] = e.image(ctx, a, im, progress) })
+	}
+	wg.Wait()
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	facts := map[string]app.ImageFacts{}
+	byRef := map[string]*image.Image{}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for i, im := range a.Images {
+		facts[im.Ref], byRef[im.Ref] = images[i].Facts, images[i]
+		if e.first[im.Name] == nil {
+			e.first[im.Name] = images[i]
+		}
+	}
+	e.prepared[a] = byRef
+	return facts, nil
+}
+
+func (e *engine) image(ctx context.Context, a *app.App, im *app.Image, progress sandbox.Progress) (*image.Image, error) {
+	if im.Build != nil {
+		return e.store.Build(ctx, im.Ref, a.Root, im.Build, progress)
+	}
+	return e.store.Pull(ctx, im.Ref, progress)
+}
+
+// copyTree copies a directory with owners, modes and links.
+func copyTree(ctx context.Context, from, to string) error {
+	out, err := exec.CommandContext(ctx, "cp", "-a", "--reflink=auto", from, to).CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("copy %s: %w: %s", from, err, out)
+	}
+	return nil
+}

@@ -1,0 +1,265 @@
+package oci
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+
+	"road/internal/app"
+	"road/internal/probe"
+	"road/internal/sandbox"
+	"road/internal/sandbox/oci/network"
+	"road/internal/sandbox/oci/pod"
+
+	corev1 "k8s.io/api/core/v1"
+)
+
+// bodyLimit is how much of an answer to an attack is kept: apt-get's output is
+// a few dozen KiB.
+const bodyLimit = 4 << 20
+
+// foothold is how an attacker acts in one container of a pod: through the app's
+// holes, from where users are, and through the probe.
+type foothold struct {
+	d         *deployment
+	p         *member
+	container string
+
+	mu    sync.Mutex
+	agent *probe.Client // started by the first Code
+	from  sandbox.Client
+}
+
+var _ sandbox.Foothold = (*foothold)(nil)
+
+// Command runs argv through the app's hole of this very pod.
+func (f *foothold) Command(ctx context.Context, argv ...string) (string, error) {
+	hole := f.d.app.Config.Foothold.Command
+	return f.ask(ctx, hole, "{command}", strings.Join(argv, " "))
+}
+
+// Request has the app in this very pod fetch uri.
+func (f *foothold) Request(ctx context.Context, uri string) (string, error) {
+	return f.ask(ctx, f.d.app.Config.Foothold.Request, "{uri}", uri)
+}
+
+// ask sends value through a hole. The service is not asked, because it would
+// choose any of its pods; the client is the one that users of the service are.
+func (f *foothold) ask(ctx context.Context, hole *app.Hole, name, value string) (string, error) {
+	if hole == nil {
+		return "", sandbox.ErrNoHole
+	}
+	addr, err := f.d.behind(hole.Service, hole.Port, f.p)
+	if err != nil {
+		return "", err
+	}
+	client, err := f.client(ctx, hole.Service)
+	if err != nil {
+		return "", err
+	}
+	web := &http.Client{Transport: &http.Transport{DialContext: client.DialContext, DisableKeepAlives: true}}
+	path := strings.ReplaceAll(hole.Path, name, url.QueryEscape(value))
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+addr+path, nil)
+	if err != nil {
+		return "", err
+	}
+	resp, err := web.Do(req)
+	if err != nil {
+		return "", fmt.Errorf("the hole could not be reached: %w", err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(resp.Body, bodyLimit))
+	if err != nil {
+		return string(body), fmt.Errorf("the hole stopped answering: %w", err)
+	}
+	return string(body), nil
+}
+
+func (f *foothold) client(ctx context.Context, service string) (sandbox.Client, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.from == nil {
+		c, err := f.d.Client(ctx, sandbox.ClientOptions{Service: service})
+		if err != nil {
+			return nil, err
+		}
+		f.from = c
+	}
+	return f.from, nil
+}
+
+// Code asks the probe inside the container.
+func (f *foothold) Code(ctx context.Context, verb string, args, into any) error {
+	f.mu.Lock()
+	agent := f.agent
+	if agent == nil {
+		stream, err := f.p.pod.Agent(context.WithoutCancel(ctx), f.container)
+		if err == nil {
+			agent, err = probe.NewClient(stream)
+		}
+		if err != nil {
+			f.mu.Unlock()
+			return fmt.Errorf("the probe could not start: %w", err)
+		}
+		f.agent = agent
+	}
+	f.mu.Unlock()
+	return agent.Do(ctx, verb, args, into)
+}
+
+// close ends the probe and the way in.
+func (f *foothold) close() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var errs []error
+	if f.agent != nil {
+		errs = append(errs, f.agent.Close())
+	}
+	if f.from != nil {
+		errs = append(errs, f.from.Close())
+	}
+	f.agent, f.from = nil, nil
+	return errors.Join(errs...)
+}
+
+// behind gives the address of pod m for a port of a service.
+func (d *deployment) behind(name string, port int, m *member) (string, error) {
+	s := d.service(name, namespaceOf(m.workload.Object))
+	if s == nil {
+		return "", fmt.Errorf("there is no service %q", name)
+	}
+	if !s.selects(m.workload) {
+		return "", sandbox.ErrNoHole // the hole is another workload's
+	}
+	sp, ok := s.port(port)
+	if !ok {
+		return "", fmt.Errorf("service %q has no port %d", name, port)
+	}
+	target, err := targetPort(sp, m.workload.Pod)
+	if err != nil {
+		return "", fmt.Errorf("service %q: %w", name, err)
+	}
+	return net.JoinHostPort(m.end.Addr(), strconv.Itoa(target)), nil
+}
+
+// Scene sets up an attack on one container.
+func (d *deployment) Scene(ctx context.Context, t sandbox.Target, fresh bool, mods ...func(*corev1.PodSpec)) (*sandbox.Scene, error) {
+	w := d.app.Workload(t.Workload)
+	if w == nil {
+		return nil, fmt.Errorf("there is no workload %q", t.Workload)
+	}
+	if !fresh && len(mods) == 0 {
+		if ms := d.of(w.ID()); len(ms) > 0 {
+			return d.scene(ctx, ms[0], t, false)
+		}
+		return nil, fmt.Errorf("%s has no pod", w.ID())
+	}
+	m, err := d.freshPod(ctx, w, mods)
+	if err != nil {
+		return nil, err
+	}
+	return d.scene(ctx, m, t, true)
+}
+
+// freshPod starts a pod of its own from the workload's spec. No Service leads to
+// it; its labels are the workload's, so every policy holds for it. It works on a
+// copy of the claims: two servers on one volume would destroy it.
+func (d *deployment) freshPod(ctx context.Context, w *app.Workload, mods []func(*corev1.PodSpec)) (*member, error) {
+	spec := w.Pod.DeepCopy()
+	for _, mod := range mods {
+		mod(spec)
+	}
+	claims := d.claims
+	if len(claimTemplates(w)) > 0 || usesClaims(spec) {
+		claims = filepath.Join(d.e.w.Disk, "claims", fmt.Sprintf("copy-%d", d.e.next()))
+		if err := copyTree(ctx, d.claims, claims); err != nil {
+			return nil, err
+		}
+	}
+	m, err := d.start(ctx, w, 0, memberOptions{spec: spec, claims: claims})
+	if err != nil {
+		return nil, err
+	}
+	if claims != d.claims {
+		m.copied = claims
+	}
+	if err := d.memberReady(ctx, m); err != nil {
+		return nil, errors.Join(err, m.close(0))
+	}
+	return m, nil
+}
+
+func usesClaims(spec *corev1.PodSpec) bool {
+	return slices.ContainsFunc(spec.Volumes, func(v corev1.Volume) bool { return v.PersistentVolumeClaim != nil })
+}
+
+// scene puts together what an attack on a pod sees. own says that the pod ends
+// with the scene.
+func (d *deployment) scene(ctx context.Context, m *member, t sandbox.Target, own bool) (*sandbox.Scene, error) {
+	attacker, neighbour, err := d.around()
+	if err != nil {
+		return nil, err
+	}
+	node, err := m.pod.Node(t.Container)
+	if err != nil {
+		return nil, err
+	}
+	f := &foothold{d: d, p: m, container: t.Container}
+	s := &sandbox.Scene{
+		App: d.app, Target: t, Foothold: f, Node: node, Attacker: attacker, Neighbour: neighbour,
+		Volume: pod.ScratchDestination,
+		Fresh: func(ctx context.Context, mods ...func(*corev1.PodSpec)) (*sandbox.Scene, error) {
+			return d.Scene(ctx, t, true, mods...)
+		},
+		Services: func(name string) (string, bool) {
+			if s := d.service(name, namespaceOf(m.workload.Object)); s != nil && s.addr.IsValid() {
+				return s.addr.String(), true
+			}
+			return "", false
+		},
+		Close: func() error {
+			err := f.close()
+			if own {
+				err = errors.Join(err, m.close(0))
+			}
+			return err
+		},
+	}
+	return s, nil
+}
+
+// around gives the attacker's host, one for the engine, and the neighbour pod,
+// one for the deployment.
+func (d *deployment) around() (attacker, neighbour *network.Endpoint, err error) {
+	d.e.mu.Lock()
+	if d.e.attacker == nil {
+		d.e.attacker, err = d.e.net.AttachOutside("attacker")
+	}
+	attacker = d.e.attacker
+	d.e.mu.Unlock()
+	if err != nil {
+		return nil, nil, err
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.neighbour == nil {
+		ns, _, err := d.place(sandbox.ClientOptions{})
+		if err != nil {
+			return nil, nil, err
+		}
+		d.neighbour, err = d.e.net.Attach(network.AttachOptions{Name: fmt.Sprintf("n%d", d.e.next()), Namespace: ns, Labels: map[string]string{"app": "neighbour"}})
+		if err != nil {
+			return nil, nil, err
+		}
+	}
+	return attacker, d.neighbour, nil
+}
