@@ -240,3 +240,15 @@ type Host interface {
 // ErrNoHole says that the application has no hole of that kind, or that
 // road.yaml names none.
 var ErrNoHole = errors.New("the application has no such hole (road.yaml: foothold)")
+
+// A HostError says that this host, not the application, stands in the way.
+type HostError struct {
+	Err  error
+	Hint string // the command that mends it, may be empty
+}
+
+// Error is that of Err.
+func (e *HostError) Error() string { return e.Err.Error() }
+
+// Unwrap gives Err.
+func (e *HostError) Unwrap() error { return e.Err }
