@@ -95,7 +95,7 @@ func installPackage(ctx context.Context, s *sandbox.Scene) (step.Outcome, error)
 // by the node, decides that it succeeded; apt's own refusal that it was blocked.
 func judgeInstall(update, install string, installed bool) (step.Outcome, error) {
 	if installed {
-		return step.Outcome{Verdict: step.Succeeded, Evidence: lastLines(install, 2)}, nil
+		return step.Outcome{Verdict: step.Succeeded, Evidence: lastLines(setUp(install), 2)}, nil
 	}
 	var refused []string
 	denied := false
@@ -114,6 +114,21 @@ func judgeInstall(update, install string, installed bool) (step.Outcome, error) 
 		}
 	}
 	return step.Outcome{}, fmt.Errorf("apt-get ended without %s: %s", sshPath, lastLines(install, 1))
+}
+
+// setUp gives the lines in which apt-get says that ssh is there, all lines where
+// it does not.
+func setUp(install string) string {
+	var out []string
+	for _, l := range lines(install) {
+		if strings.HasPrefix(l, "Setting up ") && strings.Contains(l, "ssh") {
+			out = append(out, l)
+		}
+	}
+	if len(out) == 0 {
+		return install
+	}
+	return strings.Join(out, "\n")
 }
 
 // readShadow reads the file that only root may.

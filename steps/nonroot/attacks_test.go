@@ -15,7 +15,7 @@ const (
 	aptDenied = "E: Could not open lock file /var/lib/dpkg/lock-frontend - open (13: Permission denied)\n" +
 		"E: Unable to acquire the dpkg frontend lock (/var/lib/dpkg/lock-frontend), are you root?\n" +
 		"exit status 100\n"
-	aptDone      = "Setting up openssh-server (1:10.0p1-7) ...\nSetting up ssh (1:10.0p1-7) ...\n"
+	aptDone      = "Setting up openssh-server (1:10.0p1-7) ...\nSetting up ssh (1:10.0p1-7) ...\nProcessing triggers for libc-bin (2.41-12) ...\n"
 	aptNoMirror  = "Err:1 http://deb.debian.org/debian trixie InRelease\n  Could not resolve 'deb.debian.org'\nW: Failed to fetch http://deb.debian.org/debian/dists/trixie/InRelease  Could not resolve 'deb.debian.org'\n"
 	aptNoPackage = "E: Unable to locate package ssh\nexit status 100\n"
 	notFound     = "exec: \"cat\": executable file not found in $PATH\n"
