@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -122,11 +123,16 @@ func makeMess(w *World) error {
 	return nil
 }
 
-// start runs this test program as a play.
-func startPlay(t *testing.T, state, name string, env ...string) *theatre {
-	t.Helper()
+func playCommand(state, name string, env ...string) *exec.Cmd {
 	c := exec.Command("/proc/self/exe", "an argument", "--flag")
 	c.Env = append(os.Environ(), append(env, "ROAD_TEST_PLAY="+name, "ROAD_TEST_STATE="+state)...)
+	return c
+}
+
+// startPlay runs this test program as a play.
+func startPlay(t *testing.T, state, name string, env ...string) *theatre {
+	t.Helper()
+	c := playCommand(state, name, env...)
 	out, err := c.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -358,7 +364,7 @@ func TestSandboxSignals(t *testing.T) {
 			p := startPlay(t, t.TempDir(), "patient")
 			p.line(t)
 			p.Process.Signal(sig)
-			if got := p.line(t); got != "got "+sig.String() {
+			if got := p.line(t); got != "got "+sig.String()+" 1" {
 				t.Errorf("the worker %s", got)
 			}
 			if st := p.status(t); st != 130 {
@@ -379,6 +385,68 @@ func TestSandboxSignals(t *testing.T) {
 			t.Errorf("exit status %d", st)
 		}
 	})
+}
+
+// On a terminal ^C goes to the supervisor and to the worker. The worker gets it
+// once, and a second one ends a worker that does not care.
+func TestSandboxInterruptFromTheTerminal(t *testing.T) {
+	sandboxtest.Need(t)
+	for _, test := range []struct {
+		play, keys string
+		status     int
+		says       string
+	}{
+		{"patient", "\x03", 130, "got interrupt 1"},
+		{"stubborn", "\x03\x03", 137, ""},
+	} {
+		t.Run(test.play, func(t *testing.T) {
+			keyboard, tty := terminal(t)
+			c := playCommand(t.TempDir(), test.play)
+			c.Stdin, c.Stdout, c.Stderr = tty, tty, tty
+			c.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
+			if err := c.Start(); err != nil {
+				t.Fatal(err)
+			}
+			defer c.Process.Kill()
+			tty.Close()
+			var screen bytes.Buffer
+			r := bufio.NewReader(io.TeeReader(keyboard, &screen))
+			if line, err := r.ReadString('\n'); err != nil || !strings.HasPrefix(line, "ready") {
+				t.Fatalf("%q, %v", line, err)
+			}
+			for _, key := range test.keys {
+				keyboard.Write([]byte{byte(key)})
+				time.Sleep(100 * time.Millisecond)
+			}
+			io.Copy(io.Discard, r) // until the last process has let go
+			c.Wait()
+			if got := c.ProcessState.ExitCode(); got != test.status || !strings.Contains(screen.String(), test.says) {
+				t.Errorf("exit status %d, want %d; screen: %q", got, test.status, screen.String())
+			}
+		})
+	}
+}
+
+// terminal makes a pseudo terminal.
+func terminal(t *testing.T) (keyboard, tty *os.File) {
+	t.Helper()
+	keyboard, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { keyboard.Close() })
+	if err := unix.IoctlSetPointerInt(int(keyboard.Fd()), unix.TIOCSPTLCK, 0); err != nil {
+		t.Fatal(err)
+	}
+	n, err := unix.IoctlGetInt(int(keyboard.Fd()), unix.TIOCGPTN)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tty, err = os.OpenFile(fmt.Sprint("/dev/pts/", n), os.O_RDWR|unix.O_NOCTTY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return keyboard, tty
 }
 
 func TestSandboxDetached(t *testing.T) {

@@ -64,8 +64,8 @@ var plays = map[string]func(*World) int{
 		signal.Notify(c, unix.SIGINT, unix.SIGTERM)
 		w.Ready("up")
 		s := <-c
-		fmt.Println("got", s)
-		time.Sleep(100 * time.Millisecond)
+		time.Sleep(200 * time.Millisecond)
+		fmt.Println("got", s, 1+len(c))
 		return 130
 	},
 	// Does not end however it is asked.
