@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"road/internal/app"
+	"road/internal/probe"
 	"road/internal/sandbox"
 )
 
@@ -67,32 +68,29 @@ func (w *walker) evidence(ctx context.Context, stop *Stop) error {
 		fmt.Fprintf(&b, "%-8s %6s %8d   %s\n", where, user, pid, server.Command)
 	}
 	fmt.Fprintf(&b, "%-8s %6s %8s   %s\n", "", "USER", "PID", "COMMAND")
-	inside, how := uidInside(limit, scene.Foothold, server.Inside)
-	line("inside", inside, server.Inside)
+	line("inside", uidInside(limit, scene.Foothold, server.Inside), server.Inside)
 	line("outside", strconv.Itoa(server.UID), server.PID)
-	b.WriteString(how)
 	stop.Evidence = append(stop.Evidence, Evidence{"ps", strings.TrimRight(w.mask.text(b.String()), "\n")})
 	return ctx.Err()
 }
 
-// uidInside asks inside the container who a process runs as; "?" where no way
-// in shows it.
-func uidInside(ctx context.Context, f sandbox.Foothold, pid int) (uid, how string) {
+// uidInside asks inside the container who a process runs as; "?" where nothing
+// there may be read.
+func uidInside(ctx context.Context, f sandbox.Foothold, pid int) string {
 	if f == nil {
-		return "?", ""
+		return "?"
 	}
-	file := fmt.Sprintf("/proc/%d/status", pid)
-	out, err := f.Command(ctx, "cat", file)
-	if err != nil {
-		return "?", ""
+	var status probe.ReadResult
+	if err := f.Code(ctx, probe.Read, probe.ReadArgs{Path: fmt.Sprintf("/proc/%d/status", pid)}, &status); err != nil {
+		return "?"
 	}
-	for line := range strings.Lines(out) {
+	for line := range strings.Lines(string(status.Data)) {
 		// Uid: real, effective, saved, file system
 		if fields := strings.Fields(line); len(fields) == 5 && fields[0] == "Uid:" {
-			return fields[2], ""
+			return fields[2]
 		}
 	}
-	return "?", ""
+	return "?"
 }
 
 // finish puts together what is known only at the end.

@@ -1,0 +1,64 @@
+/*
+Road hardens a containerized application one step at a time and proves every
+step: it shows the diff, runs the real attack before and after in a real
+container, and checks that the application still works.
+
+Usage:
+
+	road walk [PATH]       take the application down the road, on a copy
+	road check [PATH | -]  where on the road it stands, and what is missing
+	road fix [PATH]        the fixes that need no run, as a diff; -w writes them
+	road attack [PATH]     the attacks alone, against the application as it stands
+	road up [PATH]         run it at a stop of the road, to try it by hand
+	road down              end what up -d started
+	road explain [STEP]    the chapter of a step
+	road doctor            what this host can prove, and how to mend the rest
+	road version
+	road completion SHELL
+
+Walk, attack and up take the built-in demo where no PATH is given, check and fix
+the current folder. PATH is the folder that holds the Kubernetes manifests and
+the Dockerfiles; a file road.yaml at its top says what cannot be inferred. Check
+also takes one file, or manifests on standard input:
+
+	helm template mychart | road check -
+
+# Stops
+
+The application as it came is 1.0. Each step leads to the next number. --to
+names the last stop; --only and --skip choose steps. All three take names and
+numbers.
+
+# Output
+
+Data goes to stdout, all else to stderr. -o json gives the report (schema
+road/report/v1), check's findings (road/check/v1) or doctor's diagnosis
+(road/doctor/v1). Colours need a terminal and no NO_COLOR. -q is silent but for
+errors.
+
+An attack has succeeded, was blocked, or is unproven. It counts as blocked only
+where the same attack was seen to succeed in the same run on a weaker variant of
+the application: as it came, at the stop before, or with the protection taken
+away.
+
+# Exit status
+
+	0    check, attack: nothing found; fix: no diff; walk: every step is done or
+	     was there already, each of its attacks is blocked, the application works
+	1    findings, an attack that succeeded, a diff, a step left out
+	2    wrong usage, files that cannot be used, an application that does not
+	     work as it came
+	3    the host or the tool: no runc, not root, no network, a port in use
+	130  interrupted
+
+# Requirements
+
+Walk, attack and up need Linux, root and an OCI runtime (runc). Doctor says what
+is missing. The others run anywhere.
+
+# Environment
+
+	NO_COLOR    no colours
+	ROAD_STATE  where images and caches are kept; default /var/lib/road
+*/
+package main

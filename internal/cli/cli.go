@@ -1,0 +1,115 @@
+// Package cli is the command line of road.
+//
+// Its rules:
+//
+//   - Data goes to stdout, all else to stderr: progress, notes, errors, hints.
+//   - An error is "road: error: what is wrong", a hint "road: hint: what to do",
+//     and all faults that can be known at once are told at once.
+//   - Bad input is refused before anything is started.
+//   - Nothing asks a question; --no-input is accepted for scripts that say so.
+//   - Exit status: see Status.
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/cobra"
+)
+
+// Main runs the command line of this process and gives its exit status. It must
+// be called first in main: the process may be one that the engine started for
+// itself.
+func Main() int {
+	engineMain()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	defer stop()
+	return Run(ctx, os.Args, os.Stdin, os.Stdout, os.Stderr)
+}
+
+// Run runs one command line, args[0] being the program's name, and gives the
+// exit status.
+func Run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	c := &command{ctx: ctx, stdin: stdin, stdout: stdout, stderr: stderr}
+	root := c.root(programName(args[0]))
+	root.SetArgs(args[1:])
+	root.SetIn(stdin)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	cmd, err := root.ExecuteContextC(ctx)
+	if err != nil && !c.begun {
+		err = usage(err, fmt.Sprintf("see %s --help", cmd.CommandPath()))
+	}
+	return c.report(err)
+}
+
+// programName is "kubectl road" where kubectl calls the program as its plugin.
+func programName(arg0 string) string {
+	if strings.HasPrefix(filepath.Base(arg0), "kubectl-") {
+		return "kubectl road"
+	}
+	return "road"
+}
+
+// A command is one run of the command line, with the options that all commands
+// share.
+type command struct {
+	ctx            context.Context
+	stdin          io.Reader
+	stdout, stderr io.Writer
+	begun          bool // the arguments were understood; errors are no longer about usage
+	quiet          bool
+	noInput        bool
+}
+
+const long = `road hardens a containerized application one step at a time and proves every
+step: it shows the diff, runs the real attack before and after in a real
+container, and checks that the application still works.`
+
+func (c *command) root(name string) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "road",
+		Short: "Harden a containerized application one step at a time, and prove every step",
+		Long:  long,
+		Example: `  road walk                 walk the built-in demo from 1.0 to the end of the road
+  road walk .               walk the application in this folder, on a copy
+  road check .              where on the road does it stand
+  helm template x | road check -
+  road up --at 1            run the demo by hand as it was first released`,
+		Annotations:   map[string]string{cobra.CommandDisplayNameAnnotation: name},
+		Args:          cobra.NoArgs,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		PersistentPreRun: func(*cobra.Command, []string) {
+			c.begun = true
+		},
+	}
+	root.PersistentFlags().BoolVarP(&c.quiet, "quiet", "q", false, "no progress and no notes on stderr")
+	root.PersistentFlags().BoolVar(&c.noInput, "no-input", false, "never ask (road never does)")
+	root.AddGroup(&cobra.Group{ID: "run", Title: "Prove in a sandbox:"}, &cobra.Group{ID: "read", Title: "Only read files:"})
+	for _, sub := range []*cobra.Command{c.walk(), c.attack(), c.up(), c.down(), c.doctor()} {
+		sub.GroupID = "run"
+		root.AddCommand(sub)
+	}
+	for _, sub := range []*cobra.Command{c.check(), c.fix(), c.explain()} {
+		sub.GroupID = "read"
+		root.AddCommand(sub)
+	}
+	root.AddCommand(c.version())
+	root.CompletionOptions.SetDefaultShellCompDirective(cobra.ShellCompDirectiveDefault)
+	return root
+}
+
+// say writes one line to stderr unless -q was given.
+func (c *command) say(format string, args ...any) {
+	if !c.quiet {
+		fmt.Fprintf(c.stderr, format+"\n", args...)
+	}
+}

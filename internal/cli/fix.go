@@ -1,0 +1,160 @@
+package cli
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"road/internal/app"
+	"road/internal/edit"
+	"road/internal/step"
+
+	"github.com/spf13/cobra"
+)
+
+// A fixer collects what all chosen steps change, without running anything.
+type fixer struct {
+	*command
+	app     *app.App   // with the edits so far, in memory
+	files   edit.Files // as they are now, edits included
+	changed edit.Files // those that differ from what is on disk
+	left    []string   // what was not fixed
+}
+
+func (c *command) fix() *cobra.Command {
+	var write bool
+	var seen string
+	s := &selection{}
+	cmd := &cobra.Command{
+		Use:   "fix [PATH]",
+		Short: "Show or write the fixes that need no run",
+		Long: `fix writes the fixes of the road that need no run, or that a saved run backs
+(--seen), to stdout as a unified diff; -w writes them into the files. Nothing
+is run: road walk proves that the application still works.
+
+Exit status: without -w 1 if there is a diff, else 0; with -w 0, or 1 if
+something was left; 2 bad input.`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			ch, err := s.resolve()
+			src, err2 := c.read(args)
+			saved, err3 := readSeen(seen)
+			if err := errors.Join(err, err2, err3); err != nil {
+				return err
+			}
+			if src.path == stdinName {
+				return usage(errors.New("standard input cannot be fixed"), "give the folder that the manifests come from")
+			}
+			return c.fixAll(src, ch, saved, write)
+		},
+	}
+	cmd.Flags().BoolVarP(&write, "write", "w", false, "write the files instead of showing the diff")
+	cmd.Flags().StringVar(&seen, "seen", "", "what a run showed, saved as JSON")
+	_ = cmd.MarkFlagFilename("seen", "json")
+	s.flags(cmd)
+	return cmd
+}
+
+// readSeen reads what a run showed; no name gives nothing.
+func readSeen(name string) (*app.Seen, error) {
+	s := &app.Seen{}
+	if name == "" {
+		return s, nil
+	}
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, usage(err, "")
+	}
+	defer f.Close()
+	d := json.NewDecoder(io.LimitReader(f, maxInput))
+	d.DisallowUnknownFields()
+	if err := d.Decode(s); err != nil {
+		return nil, usage(fmt.Errorf("%s: %w", name, err), "--seen takes what road saved of a run")
+	}
+	return s, nil
+}
+
+func (c *command) fixAll(src *source, ch chosen, seen *app.Seen, write bool) error {
+	c.passedBy(src.app)
+	original := edit.Files(src.app.Files())
+	f := &fixer{command: c, app: src.app, files: edit.Files(src.app.Files()), changed: edit.Files{}}
+	f.app.Seen = seen
+	for i, s := range road() {
+		if !ch.within(i+2, s.Name) {
+			continue
+		}
+		if err := f.step(s); err != nil {
+			return err
+		}
+	}
+	if len(f.changed) == 0 && len(f.left) == 0 {
+		c.say("road: nothing to fix")
+		return nil
+	}
+	if err := f.output(src, original, write); err != nil {
+		return err
+	}
+	for _, l := range f.left {
+		c.say("road: left: %s", l)
+	}
+	if len(f.changed) > 0 {
+		c.say("road: nothing was run; road walk proves that the application still works")
+	}
+	if write && len(f.left) > 0 || !write && len(f.changed) > 0 {
+		return found
+	}
+	return nil
+}
+
+// step applies one step in memory, so that the next sees its edits.
+func (f *fixer) step(s *step.Step) error {
+	edits, err := step.Plan(s, f.app)
+	if err != nil {
+		return &fault{BadInput, err, ""}
+	}
+	after, refused := edit.Apply(f.files, edits)
+	for _, r := range refused {
+		f.left = append(f.left, withHint(r.Error(), r.Hint))
+	}
+	for name, content := range after {
+		if was, old := f.files[name]; !old || string(was) != string(content) {
+			f.files[name], f.changed[name] = content, content
+		}
+	}
+	a, err := app.LoadFiles(f.app.Name, f.files)
+	if err != nil {
+		return fmt.Errorf("the fix of %s does not load: %w", s.Name, err)
+	}
+	a.Seen = f.app.Seen
+	f.app = a
+	for _, finding := range s.Check(a) {
+		what := fmt.Sprintf("%s: %s", finding.Pos, finding.Message)
+		if finding.NeedsRun {
+			what += " (only a run can tell what to write: road walk)"
+		}
+		f.left = append(f.left, what)
+	}
+	return nil
+}
+
+func (f *fixer) output(src *source, original edit.Files, write bool) error {
+	before := edit.Files{}
+	for name := range f.changed {
+		if content, ok := original[name]; ok {
+			before[name] = content
+		}
+	}
+	if !write {
+		_, err := io.WriteString(f.stdout, edit.Diff(before, f.changed))
+		return err
+	}
+	if err := edit.Write(src.app.Root, f.changed); err != nil {
+		return fmt.Errorf("write the fixes: %w", err)
+	}
+	for _, name := range sorted(f.changed) {
+		fmt.Fprintln(f.stdout, name)
+	}
+	return nil
+}

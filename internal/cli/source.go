@@ -1,0 +1,228 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"road/demo"
+	"road/internal/app"
+	"road/internal/step"
+
+	"github.com/spf13/cobra"
+)
+
+// demoName is how reports name the built-in application.
+const demoName = "demo"
+
+// stdinName is how standard input is named on the command line.
+const stdinName = "-"
+
+// maxInput bounds what is read from standard input, in bytes.
+const maxInput = 256 << 20
+
+// A source is the application that a command is about.
+type source struct {
+	path string // "" for the demo, "-" for standard input
+	app  *app.App
+}
+
+// folder takes the PATH of a command that runs things; none is the demo.
+// Everything that is wrong with it is found here, before anything starts.
+func (c *command) folder(args []string) (*source, error) {
+	if len(args) == 0 {
+		return &source{}, nil
+	}
+	if args[0] == stdinName {
+		return nil, usage(errors.New("standard input holds no images to build: give a folder"), "road check - reads manifests from standard input")
+	}
+	info, err := os.Stat(args[0])
+	if err != nil {
+		return nil, notThere(args[0], err)
+	}
+	if !info.IsDir() {
+		return nil, usage(fmt.Errorf("%s is not a folder", args[0]), "give the folder that holds the manifests and the Dockerfiles")
+	}
+	s := &source{path: args[0]}
+	if s.app, err = loadPath(args[0]); err != nil {
+		return nil, err
+	}
+	if len(s.app.Workloads) == 0 {
+		err := fmt.Errorf("nothing to walk: %s has no Kubernetes workload", args[0])
+		for _, p := range s.app.Problems {
+			err = errors.Join(err, p)
+		}
+		return nil, usage(err, "give the folder that holds the manifests and the Dockerfiles, or none for the built-in demo")
+	}
+	return s, nil
+}
+
+func notThere(path string, err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return usage(fmt.Errorf("%s does not exist", path), "give a folder with manifests and Dockerfiles, or none for the built-in demo")
+	}
+	return usage(err, "")
+}
+
+// loadPath loads a folder or a file and refuses choices for steps that there
+// are not.
+func loadPath(path string) (*app.App, error) {
+	a, err := app.Load(path)
+	if err != nil {
+		return nil, &fault{BadInput, err, ""}
+	}
+	return a, unknownSteps(a)
+}
+
+func unknownSteps(a *app.App) error {
+	var errs []error
+	for _, k := range a.Config.StepKeys() {
+		if find(k.Step) == 0 {
+			errs = append(errs, fmt.Errorf("%s: no step is called %q", k.Pos, k.Step))
+		}
+	}
+	if len(errs) > 0 {
+		return usage(errors.Join(errs...), "the steps are: "+strings.Join(names(), ", "))
+	}
+	return nil
+}
+
+// materialize gives the folder to walk: PATH itself, or the demo below dir.
+func (s *source) materialize(dir string) (root, name string, err error) {
+	if s.path != "" {
+		root, err := filepath.Abs(s.path)
+		return root, filepath.Base(root), err
+	}
+	root = filepath.Join(dir, "source", demoName)
+	if err := demo.Extract(root); err != nil {
+		return "", "", fmt.Errorf("unpack the demo: %w", err)
+	}
+	return root, demoName, nil
+}
+
+// announce says which application it is about, where that is not obvious.
+func (s *source) announce(c *command, verb string) {
+	if s.path != "" {
+		return
+	}
+	c.say("road: %s the built-in demo, an application that is insecure on purpose", verb)
+	if a, err := app.Load("."); err == nil && len(a.Workloads) > 0 {
+		c.say("road: hint: this folder has manifests: road walk .")
+	}
+}
+
+// read takes the PATH of a command that only reads: a folder, a file, standard
+// input, or none for the current folder.
+func (c *command) read(args []string) (*source, error) {
+	path := "."
+	if len(args) > 0 {
+		path = args[0]
+	}
+	if path != stdinName {
+		if _, err := os.Stat(path); err != nil {
+			return nil, notThere(path, err)
+		}
+		a, err := loadPath(path)
+		if err != nil {
+			return nil, err
+		}
+		return &source{path, a}, broken(path, a)
+	}
+	content, err := io.ReadAll(io.LimitReader(c.stdin, maxInput+1))
+	if err != nil {
+		return nil, &fault{HostFault, fmt.Errorf("read standard input: %w", err), ""}
+	}
+	if len(content) > maxInput {
+		return nil, usage(fmt.Errorf("standard input is larger than %d MiB", maxInput>>20), "check it in parts")
+	}
+	a, err := app.LoadFiles("stdin", map[string][]byte{stdinName: content})
+	if err != nil {
+		return nil, &fault{BadInput, err, ""}
+	}
+	return &source{path, a}, broken(path, a)
+}
+
+// broken refuses a file that was named on the command line and that does not
+// parse. In a folder such files are passed by.
+func broken(path string, a *app.App) error {
+	info, err := os.Stat(path)
+	if path != stdinName && (err != nil || info.IsDir()) {
+		return nil
+	}
+	var errs []error
+	hint := ""
+	for _, p := range a.Problems {
+		errs = append(errs, p)
+		if hint == "" {
+			hint = p.Hint
+		}
+	}
+	if len(errs) > 0 {
+		return usage(errors.Join(errs...), hint)
+	}
+	if len(a.Objects) == 0 {
+		name := path
+		if path == stdinName {
+			name = "standard input"
+		}
+		return usage(fmt.Errorf("%s holds no Kubernetes object", name), "road reads manifests: YAML or JSON with apiVersion and kind")
+	}
+	return nil
+}
+
+// selection is what --to, --only and --skip choose.
+type selection struct {
+	to         string
+	only, skip []string
+}
+
+func (s *selection) flags(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&s.to, "to", "", "the last stop: a number or the name of a step")
+	cmd.Flags().StringSliceVar(&s.only, "only", nil, "walk only these steps (names or numbers)")
+	cmd.Flags().StringSliceVar(&s.skip, "skip", nil, "pass by these steps (names or numbers)")
+	for _, name := range []string{"to", "only", "skip"} {
+		_ = cmd.RegisterFlagCompletionFunc(name, completeSteps) // fails only for a flag that does not exist
+	}
+}
+
+// A chosen is a selection as package walk takes it.
+type chosen struct {
+	to         int
+	only, skip []string
+}
+
+func (s *selection) resolve() (chosen, error) {
+	var ch chosen
+	var errs []error
+	stop := func(flag, value string) *step.Step {
+		n := find(value)
+		if n < 2 {
+			errs = append(errs, fmt.Errorf("--%s: no step is called %q", flag, value))
+			return nil
+		}
+		return road()[n-2]
+	}
+	if s.to != "" {
+		if ch.to = find(s.to); ch.to == 0 {
+			errs = append(errs, fmt.Errorf("--to: no stop is called %q", s.to))
+		}
+	}
+	for _, v := range s.only {
+		if st := stop("only", v); st != nil {
+			ch.only = append(ch.only, st.Name)
+		}
+	}
+	for _, v := range s.skip {
+		if st := stop("skip", v); st != nil {
+			ch.skip = append(ch.skip, st.Name)
+		}
+	}
+	if len(errs) > 0 {
+		return ch, usage(errors.Join(errs...), "the steps are: "+strings.Join(numbered(), ", "))
+	}
+	return ch, nil
+}

@@ -1,0 +1,164 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"road/internal/app"
+	"road/internal/image"
+	"road/internal/sandbox"
+	"road/internal/walk"
+)
+
+// Status is how road exits. Scripts rely on it.
+type Status int
+
+// The exit statuses.
+const (
+	OK          Status = 0   // nothing found; every step done, each of its attacks blocked, the application works
+	Findings    Status = 1   // a weak place, an attack that succeeded, a step left out, a diff
+	BadInput    Status = 2   // wrong usage, files that cannot be used, an application that does not work at 1.0
+	HostFault   Status = 3   // the host or the tool: no runc, not root, no network, a port in use
+	Interrupted Status = 130 // Ctrl-C or a request to end
+)
+
+// A fault is an error with its exit status and a hint. An err of nil exits
+// without a word: everything has been said.
+type fault struct {
+	status Status
+	err    error
+	hint   string
+}
+
+func (f *fault) Error() string {
+	if f.err == nil {
+		return fmt.Sprintf("exit status %d", f.status)
+	}
+	return f.err.Error()
+}
+
+func (f *fault) Unwrap() error { return f.err }
+
+// Hint says what to do about it.
+func (f *fault) Hint() string { return f.hint }
+
+// found exits with Findings.
+var found = &fault{status: Findings}
+
+// exit ends with a status that a part of this program has explained already.
+func exit(s Status) error {
+	if s == OK {
+		return nil
+	}
+	return &fault{status: s}
+}
+
+// usage is bad input with a hint.
+func usage(err error, hint string) error { return &fault{BadInput, err, hint} }
+
+// statusOf tells whose fault an error is.
+func statusOf(err error) Status {
+	var (
+		f     *fault
+		input *walk.InputError
+		conf  *app.ConfigError
+		prob  app.Problem
+		build *image.BuildError
+	)
+	switch {
+	case err == nil:
+		return OK
+	case errors.As(err, &f):
+		return f.status
+	case errors.Is(err, context.Canceled):
+		return Interrupted
+	case errors.As(err, &input), errors.As(err, &conf), errors.As(err, &prob), errors.As(err, &build):
+		return BadInput
+	}
+	return HostFault
+}
+
+// report writes an error and its hint to stderr and gives the exit status.
+func (c *command) report(err error) int {
+	status := statusOf(err)
+	var f *fault
+	if err == nil || errors.As(err, &f) && f.err == nil {
+		return int(status)
+	}
+	if status == Interrupted {
+		fmt.Fprintln(c.stderr, "road: interrupted")
+		return int(status)
+	}
+	for _, line := range faults(err) {
+		complain(c.stderr, "error", line)
+	}
+	var input *walk.InputError
+	if errors.As(err, &input) && input.Logs != "" {
+		fmt.Fprintln(c.stderr, "road: the last lines of what failed:")
+		for _, l := range strings.Split(strings.TrimRight(input.Logs, "\n"), "\n") {
+			fmt.Fprintln(c.stderr, "    "+l)
+		}
+	}
+	if hint := hintOf(err); hint != "" {
+		complain(c.stderr, "hint", hint)
+	}
+	return int(status)
+}
+
+// complain writes text under "road: error:", further lines of it set in.
+func complain(w io.Writer, what, text string) {
+	fmt.Fprintf(w, "road: %s: %s\n", what, strings.ReplaceAll(strings.TrimSpace(text), "\n", "\n    "))
+}
+
+// faults takes joined errors and the problems of a road.yaml apart.
+func faults(err error) []string {
+	if many, ok := err.(interface{ Unwrap() []error }); ok {
+		var out []string
+		for _, e := range many.Unwrap() {
+			out = append(out, faults(e)...)
+		}
+		return out
+	}
+	var conf *app.ConfigError
+	if errors.As(err, &conf) {
+		var out []string
+		for _, p := range conf.Problems {
+			out = append(out, withHint(p.Error(), p.Hint))
+		}
+		return out
+	}
+	return []string{err.Error()}
+}
+
+func withHint(line, hint string) string {
+	if hint == "" {
+		return line
+	}
+	return line + " (" + hint + ")"
+}
+
+// hintOf finds the first hint in err's chain.
+func hintOf(err error) string {
+	var host *sandbox.HostError
+	if errors.As(err, &host) && host.Hint != "" {
+		return host.Hint
+	}
+	for err != nil {
+		if h, ok := err.(interface{ Hint() string }); ok && h.Hint() != "" {
+			return h.Hint()
+		}
+		if many, ok := err.(interface{ Unwrap() []error }); ok {
+			for _, e := range many.Unwrap() {
+				if h := hintOf(e); h != "" {
+					return h
+				}
+			}
+			return ""
+		}
+		err = errors.Unwrap(err)
+	}
+	return ""
+}

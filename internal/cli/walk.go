@@ -1,0 +1,159 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"road/internal/report"
+	"road/internal/sandbox"
+	"road/internal/walk"
+
+	"github.com/spf13/cobra"
+)
+
+// A run is what walk, attack and up have in common.
+type run struct {
+	*command
+	engine engineOptions
+	output string
+	ready  time.Duration
+	strict bool
+	chosen chosen
+	source *source
+	format report.Format
+}
+
+func (r *run) flags(cmd *cobra.Command) {
+	r.engine.flags(cmd)
+	cmd.Flags().StringVarP(&r.output, "output", "o", "text", "what to write to stdout: text or json")
+	cmd.Flags().DurationVar(&r.ready, "ready", 120*time.Second, "how long the application may take to get ready")
+	_ = cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"text", "json"}, cobra.ShellCompDirectiveNoFileComp))
+}
+
+// prepare understands the command line; nothing is started before it is right.
+func (r *run) prepare(args []string, s *selection) error {
+	var errs []error
+	var err error
+	if r.format, err = report.Find(r.output); err != nil {
+		errs = append(errs, usage(err, ""))
+	}
+	if err := r.engine.validate(); err != nil {
+		errs = append(errs, err)
+	}
+	if r.chosen, err = s.resolve(); err != nil {
+		errs = append(errs, err)
+	}
+	if r.source, err = r.folder(args); err != nil {
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
+}
+
+// options puts together what package walk needs, inside the engine.
+func (r *run) options(e sandbox.Engine, dir string) (walk.Options, error) {
+	root, name, err := r.source.materialize(dir)
+	return walk.Options{Root: root, Name: name, Dir: dir, Steps: road(), Engine: e, To: r.chosen.to, Only: r.chosen.only,
+		Skip: r.chosen.skip, Ready: r.ready}, err
+}
+
+func (c *command) walk() *cobra.Command {
+	r := &run{command: c}
+	s := &selection{}
+	cmd := &cobra.Command{
+		Use:   "walk [PATH]",
+		Short: "Take an application down the road, step by step, and prove each",
+		Long: `walk takes an application from 1.0, or where it stands, step by step: check,
+attack, fix, build, run, does it still work, attack again; then it shows every
+attack at every stop. It works on a copy; the files in PATH stay as they are.
+Without PATH it walks the built-in demo.
+
+Exit status: 0 every step is done or was there already, each of its attacks is
+blocked after it and the application works; 1 a step was left out, or an attack
+of a done step still succeeds (those that the road leaves open do not count);
+2 bad input, or an application that does not work at 1.0; 3 the host; 130
+interrupted.`,
+		Example: `  road walk --to 2
+  road walk --only non-root -o json . > report.json`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			if err := r.prepare(args, s); err != nil {
+				return err
+			}
+			return withEngine(c.ctx, r.engine, r.walk)
+		},
+	}
+	r.flags(cmd)
+	s.flags(cmd)
+	cmd.Flags().BoolVar(&r.strict, "strict", false, "an attack that is unproven after its step counts as a failure")
+	return cmd
+}
+
+func (r *run) walk(ctx context.Context, e sandbox.Engine, dir string) error {
+	r.source.announce(r.command, "walking")
+	o, err := r.options(e, dir)
+	if err != nil {
+		return err
+	}
+	v := r.view()
+	o.Events = v.event
+	rep, err := walk.Walk(ctx, o)
+	v.close()
+	if err != nil {
+		return err
+	}
+	if err := r.format(r.stdout, rep); err != nil {
+		return fmt.Errorf("write the report: %w", err)
+	}
+	if len(rep.Shortfalls(r.strict)) > 0 {
+		return found
+	}
+	return nil
+}
+
+func (c *command) attack() *cobra.Command {
+	r := &run{command: c}
+	s := &selection{}
+	cmd := &cobra.Command{
+		Use:   "attack [PATH]",
+		Short: "Run the attacks against an application as it stands",
+		Long: `attack runs every attack of the road once against the application as it stands:
+its blast radius. Nothing is fixed. What is blocked is compared with the same
+application without that protection; where nothing compares it is unproven.
+
+Exit status: 0 no attack succeeded, 1 one did, 2 bad input, 3 the host.`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			if err := r.prepare(args, s); err != nil {
+				return err
+			}
+			return withEngine(c.ctx, r.engine, r.attack)
+		},
+	}
+	r.flags(cmd)
+	s.flags(cmd)
+	return cmd
+}
+
+func (r *run) attack(ctx context.Context, e sandbox.Engine, dir string) error {
+	r.source.announce(r.command, "attacking")
+	o, err := r.options(e, dir)
+	if err != nil {
+		return err
+	}
+	v := r.view()
+	o.Events = v.event
+	rep, err := walk.Attack(ctx, o)
+	v.close()
+	if err != nil {
+		return err
+	}
+	if err := r.format(r.stdout, rep); err != nil {
+		return fmt.Errorf("write the report: %w", err)
+	}
+	if len(rep.SucceededAt(1)) > 0 {
+		return found
+	}
+	return nil
+}
