@@ -58,9 +58,8 @@ func check(a *app.App) []step.Finding {
 // checkPod finds what the manifest of one workload lacks.
 func checkPod(a *app.App, w *app.Workload) []step.Finding {
 	var f []step.Finding
-	needsRun := !resolvable(a, w)
 	add := func(pos app.Pos, container, message, hint string) {
-		f = append(f, step.Finding{Pos: pos, Workload: w.ID(), Container: container, Message: message, Hint: hint, NeedsRun: needsRun})
+		f = append(f, step.Finding{Pos: pos, Workload: w.ID(), Container: container, Message: message, Hint: hint, NeedsRun: !resolvable(a, w)})
 	}
 	sc := podContext(w)
 	pod := func(key string) app.Pos { return w.Pos(w.PodPath.Join("securityContext", key)) }

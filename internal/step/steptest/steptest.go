@@ -172,16 +172,21 @@ func (c *testCase) run(t *testing.T, s *step.Step) (findings, diff string) {
 	d := edit.Diff(c.files, after)
 	b.WriteString(d)
 	c.checkUntouched(t, a, edits, d)
-	c.checkFixed(t, s, after, before, refused)
+	c.checkFixed(t, s, after, before, a.Problems, refused)
 	return findings, visible(b.String())
 }
 
 // checkFixed holds what the contract says of the fixed application.
-func (c *testCase) checkFixed(t *testing.T, s *step.Step, files edit.Files, before []step.Finding, refused []*edit.Refused) {
+func (c *testCase) checkFixed(t *testing.T, s *step.Step, files edit.Files, before []step.Finding, problems []app.Problem, refused []*edit.Refused) {
 	inRefused := func(f step.Finding) bool {
 		return slices.ContainsFunc(refused, func(r *edit.Refused) bool { return r.File == f.File })
 	}
 	fixed := c.load(t, files)
+	for _, p := range fixed.Problems {
+		if !slices.ContainsFunc(problems, func(q app.Problem) bool { return p.File == q.File && p.Message == q.Message }) {
+			t.Errorf("after Fix %v", p)
+		}
+	}
 	for _, f := range s.Check(fixed) {
 		if inRefused(f) {
 			continue
