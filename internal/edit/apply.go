@@ -92,7 +92,9 @@ func applySets(name string, b []byte, sets []*Set) ([]byte, []*Refused) {
 	for _, s := range sets {
 		next, nextDocs, r := applySet(name, b, docs, s)
 		if r != nil {
-			refused = append(refused, r)
+			if !slices.ContainsFunc(refused, func(o *Refused) bool { return *o == *r }) {
+				refused = append(refused, r)
+			}
 			docs, _ = app.Documents(b) // the plan may have changed the tree
 			continue
 		}
@@ -157,13 +159,22 @@ func unsupported(name string, b []byte) *Refused {
 
 // unparsed refuses a file that is not YAML.
 func unparsed(name string, b []byte, err error) *Refused {
-	p := app.Problem{Message: err.Error()}
-	errors.As(err, &p)
-	r := &Refused{app.Pos{File: name, Line: p.Line}, p.Message, "mend the file first"}
-	if before, _, ok := bytes.Cut(b, []byte("{{")); ok {
-		r.Line, r.Message, r.Hint = bytes.Count(before, []byte("\n"))+1, "a template is not edited", "change the template by hand, or edit what it renders to"
+	line, msg := problem(err)
+	if bytes.Contains(b, []byte("{{")) {
+		return template(name, b)
 	}
-	return r
+	return &Refused{app.Pos{File: name, Line: line}, msg, "mend the file first"}
+}
+
+// template refuses a file that is a manifest only after rendering, at its first
+// braces.
+func template(name string, b []byte) *Refused {
+	before, _, _ := bytes.Cut(b, []byte("{{"))
+	return &Refused{
+		Pos:     app.Pos{File: name, Line: bytes.Count(before, []byte("\n")) + 1},
+		Message: "a template is not edited",
+		Hint:    "change the template by hand, or edit what it renders to",
+	}
 }
 
 // unsupportedDoc refuses documents that are read but not edited.
@@ -178,7 +189,7 @@ func unsupportedDoc(name string, b []byte, docs []*yaml.Node, i int) *Refused {
 	}
 	for _, d := range docs {
 		if braces(d, rawDoc(b, docs, d)) {
-			return &Refused{at, "a template is not edited", "change the template by hand, or edit what it renders to"}
+			return template(name, b)
 		}
 	}
 	return nil

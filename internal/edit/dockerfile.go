@@ -16,7 +16,8 @@ func applyLines(name string, b []byte, edits []*Lines) ([]byte, []*Refused) {
 		return []*Refused{{Pos: app.Pos{File: name, Line: line}, Message: msg}}
 	}
 	if _, err := app.ParseDockerfile(name, b); err != nil {
-		return nil, no(problemLine(err), err.Error())
+		line, msg := problem(err)
+		return nil, no(line, msg)
 	}
 	lines := bytes.SplitAfter(b, []byte("\n"))
 	if len(lines[len(lines)-1]) == 0 {
@@ -51,7 +52,8 @@ func applyLines(name string, b []byte, edits []*Lines) ([]byte, []*Refused) {
 		out = bytes.TrimSuffix(out, []byte(nl))
 	}
 	if _, err := app.ParseDockerfile(name, out); err != nil {
-		return nil, no(order[0].After+1, "the change leaves no Dockerfile that docker build accepts: "+err.Error())
+		_, msg := problem(err)
+		return nil, no(order[0].After+1, "after the change: "+msg)
 	}
 	return out, nil
 }
@@ -66,8 +68,9 @@ func splice3(lines [][]byte, after, n int, text [][]byte) [][]byte {
 	return slices.Concat(lines[:after], text, lines[after+n:])
 }
 
-func problemLine(err error) int {
-	var p app.Problem
+// problem gives the line and message of a parser's error.
+func problem(err error) (line int, message string) {
+	p := app.Problem{Message: err.Error()}
 	errors.As(err, &p)
-	return p.Line
+	return p.Line, p.Message
 }

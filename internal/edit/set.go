@@ -172,15 +172,36 @@ func (p *planner) findKey(n *yaml.Node, name string, last bool) (int, error) {
 	return at, nil
 }
 
-// mergedHas refuses to make a key that hides a merged one of which only a part
-// would stand in the new one.
+// mergedHas refuses what would need a change of a mapping that is merged in: to
+// take a key of it out, or to put something below one. A whole value may be
+// given again here, where it wins over the merged one.
 func (p *planner) mergedHas(n *yaml.Node, name string, last bool) error {
 	for i := 0; i+1 < len(n.Content); i += 2 {
-		if k := n.Content[i]; k.Tag == "!!merge" && (!last || p.set.Value == nil) {
-			return refuse(k, "write the values out instead of <<", "%q may come from what is merged in here", name)
+		k, v := n.Content[i], n.Content[i+1]
+		if k.Tag == "!!merge" && (!last || p.set.Value == nil) && mergeHas(v, name, 0) {
+			return refuse(k, "write the values out instead of <<", "%q comes from what is merged in here", name)
 		}
 	}
 	return nil
+}
+
+// mergeHas says whether the value of a merge key brings a key along.
+func mergeHas(v *yaml.Node, name string, depth int) bool {
+	for v.Kind == yaml.AliasNode {
+		v = v.Alias
+	}
+	if depth > 32 {
+		return true // a circle, or close to one
+	}
+	if v.Kind == yaml.SequenceNode {
+		return slices.ContainsFunc(v.Content, func(m *yaml.Node) bool { return mergeHas(m, name, depth+1) })
+	}
+	for i := 0; v.Kind == yaml.MappingNode && i+1 < len(v.Content); i += 2 {
+		if k := v.Content[i]; k.Value == name || k.Tag == "!!merge" && mergeHas(v.Content[i+1], name, depth+1) {
+			return true
+		}
+	}
+	return false
 }
 
 // styleOf looks at how a document indents: by the first mapping below a key and
