@@ -95,7 +95,7 @@ func resolvable(a *app.App, w *app.Workload) bool {
 // fixPod gives the edits of one workload's manifest, none where it is right
 // already or only a run can tell its user.
 func fixPod(a *app.App, w *app.Workload) []edit.Edit {
-	if len(checkPod(a, w)) == 0 || !resolvable(a, w) {
+	if len(w.Pod.Containers) == 0 || len(checkPod(a, w)) == 0 || !resolvable(a, w) {
 		return nil
 	}
 	sc := podContext(w)
