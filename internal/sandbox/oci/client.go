@@ -84,7 +84,25 @@ func (d *deployment) Client(_ context.Context, o sandbox.ClientOptions) (sandbox
 	if err != nil {
 		return nil, err
 	}
-	return end, nil
+	return &client{end, d}, nil
+}
+
+// A client dials from its endpoint. A Service's bare name means the
+// application's Service also from another namespace, where a pod would have to
+// write the namespace behind it, as the ingress controller does.
+type client struct {
+	*network.Endpoint
+	d *deployment
+}
+
+// DialContext connects to "service:port" or any other address.
+func (c *client) DialContext(ctx context.Context, netw, addr string) (net.Conn, error) {
+	if host, port, err := net.SplitHostPort(addr); err == nil {
+		if s := c.d.service(host, c.Namespace); s != nil {
+			addr = net.JoinHostPort(s.dnsName(), port)
+		}
+	}
+	return c.Endpoint.DialContext(ctx, netw, addr)
 }
 
 // RunPod runs a client program to its end, in a pod that is not part of the
@@ -177,7 +195,7 @@ func (d *deployment) Publish(ctx context.Context, addr, name string, port int) (
 	d.mu.Lock()
 	d.clients = append(d.clients, end)
 	d.mu.Unlock()
-	target := net.JoinHostPort(s.name+"."+s.namespace+".svc.cluster.local", strconv.Itoa(port))
+	target := net.JoinHostPort(s.dnsName(), strconv.Itoa(port))
 	l, err := d.e.net.Publish(ctx, addr, func(ctx context.Context) (net.Conn, error) {
 		return end.DialContext(ctx, "tcp", target)
 	})

@@ -24,6 +24,9 @@ type service struct {
 
 func (s *service) headless() bool { return s.spec.ClusterIP == corev1.ClusterIPNone }
 
+// dnsName is the service's name in cluster DNS.
+func (s *service) dnsName() string { return s.name + "." + s.namespace + ".svc.cluster.local" }
+
 // selects says whether a pod of w stands behind the service. A Service without
 // a selector has no pods.
 func (s *service) selects(w *app.Workload) bool {
