@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -16,10 +17,22 @@ import (
 // Object.Doc and edit's Set.Doc count. It never splits text on "---", which may
 // stand inside a block scalar. The error is a Problem without a file; the
 // documents in front of the fault come with it.
-func Documents(content []byte) (docs []*yaml.Node, err error) {
+func Documents(content []byte) ([]*yaml.Node, error) {
+	docs, err := parse(content)
+	if err == nil {
+		return docs, nil
+	}
+	line, msg := parserSays(err)
+	if found := faultLine(content, msg); found > 0 {
+		line = found
+	}
+	return docs, Problem{Pos: Pos{Line: line}, Message: "not YAML: " + msg}
+}
+
+func parse(content []byte) (docs []*yaml.Node, err error) {
 	defer func() { // the parser panics on some broken input instead of returning an error
 		if r := recover(); r != nil {
-			err = Problem{Message: fmt.Sprintf("not YAML: %v", r)}
+			err = fmt.Errorf("%v", r)
 		}
 	}()
 	dec := yaml.NewDecoder(bytes.NewReader(content))
@@ -30,7 +43,7 @@ func Documents(content []byte) (docs []*yaml.Node, err error) {
 			return docs, nil
 		}
 		if err != nil {
-			return docs, parseProblem(err)
+			return docs, err
 		}
 		docs = append(docs, n)
 	}
@@ -38,20 +51,40 @@ func Documents(content []byte) (docs []*yaml.Node, err error) {
 
 var yamlLine = regexp.MustCompile(`^line (\d+): `)
 
-// parseProblem takes the line out of the parser's message. Faults of its grammar
-// carry a line that counts from 0, those of its scanner one that counts from 1.
-func parseProblem(err error) Problem {
-	msg := strings.TrimPrefix(err.Error(), "yaml: ")
-	var p Problem
-	if m := yamlLine.FindStringSubmatch(msg); m != nil {
-		p.Line, _ = strconv.Atoi(m[1])
-		msg = msg[len(m[0]):]
-		if strings.HasPrefix(msg, "did not find expected") && !strings.Contains(msg, "comment or line break") {
-			p.Line++
-		}
+// parserSays takes the parser's message and its line, 0 for none, apart.
+func parserSays(err error) (line int, message string) {
+	message = strings.TrimPrefix(err.Error(), "yaml: ")
+	if m := yamlLine.FindStringSubmatch(message); m != nil {
+		line, _ = strconv.Atoi(m[1])
+		message = message[len(m[0]):]
 	}
-	p.Message = "not YAML: " + msg
-	return p
+	return line, message
+}
+
+// faultLine finds the line at which the parser gives up. It does not say: its
+// own number is often that of the mapping around the fault. It reads from top to
+// bottom, so the first so many lines alone give the same message if and only if
+// the fault is among them.
+func faultLine(content []byte, msg string) int {
+	if len(content) > 1<<20 || bytes.Contains(content, []byte("{{")) {
+		return 0 // too slow; a template, whose line nobody asks for
+	}
+	lines := bytes.SplitAfter(content, []byte("\n"))
+	ends := make([]int, len(lines))
+	at := 0
+	for i, l := range lines {
+		at += len(l)
+		ends[i] = at
+	}
+	k, _ := slices.BinarySearchFunc(ends, true, func(end int, _ bool) int {
+		if _, err := parse(content[:end]); err != nil {
+			if _, m := parserSays(err); m == msg {
+				return 1
+			}
+		}
+		return -1
+	})
+	return min(k, len(lines)-1) + 1
 }
 
 // resolve follows an alias to the node that it stands for.

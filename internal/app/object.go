@@ -90,7 +90,7 @@ func parseFailed(f *file) Problem {
 	if !ok {
 		p.Message = f.err.Error()
 	}
-	p.File, p.Line = f.name, newLineMap(f.content).line(p.Line)
+	p.File = f.name
 	p.Hint = "mend the file; until then it is passed by"
 	return p
 }
@@ -167,7 +167,7 @@ func (l *loader) addDocument(f *file, doc int, n *yaml.Node) (objects []*Object,
 // that it stands in: the items of a PodList need not name their kind.
 func (l *loader) object(f *file, doc int, n *yaml.Node, list string) (*Object, []Problem) {
 	o := &Object{
-		File: f.name, Doc: doc, Line: f.lines.line(n.Line),
+		File: f.name, Doc: doc, Line: f.lines.line(firstLine(n)),
 		APIVersion: text(field(n, "apiVersion")), Kind: text(field(n, "kind")),
 		source: &source{n, f.lines},
 	}
@@ -202,6 +202,15 @@ func (l *loader) object(f *file, doc int, n *yaml.Node, list string) (*Object, [
 		o.Typed, _ = v.(runtime.Object)
 	}
 	return o, problems
+}
+
+// firstLine gives the line of a mapping's first key, which may stand below the
+// mapping's anchor.
+func firstLine(n *yaml.Node) int {
+	if len(n.Content) > 0 {
+		return n.Content[0].Line
+	}
+	return n.Line
 }
 
 // workload gives the object's pod template, nil where the object runs no pods or
