@@ -22,11 +22,25 @@ func sharedStore(t *testing.T) *Store {
 	if dir == "" {
 		dir = "/var/lib/road"
 	}
-	s, err := Open(Options{Dir: filepath.Join(dir, "images"), CgroupParent: "/road-image-test"})
+	s, err := Open(Options{Dir: dir, CgroupParent: "/road-image-test"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { s.Close() })
+	return s
+}
+
+// privateStore is a store in which nobody else builds, with the machine's base.
+func privateStore(t *testing.T) *Store {
+	t.Helper()
+	b, err := sharedStore(t).base(t.Context(), "debian:trixie-slim", func(string) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := tempStore(t, t.TempDir())
+	if err := os.Symlink(b.dir, filepath.Join(s.o.Dir, "bases", filepath.Base(b.dir))); err != nil {
+		t.Fatal(err)
+	}
 	return s
 }
 
@@ -168,7 +182,7 @@ func TestSandboxBuildErrors(t *testing.T) {
 		hint             string
 	}{
 		{"run", "FROM debian:trixie-slim\nUSER root\nRUN for i in $(seq 40); do echo line $i; done; \\\n  echo the reason >&2; exit 7\n", nil,
-			[]string{"web/Dockerfile:3: RUN for i in", "exit code: 7", "\n  line 40\n", "\n  the reason"}, ""},
+			[]string{"web/Dockerfile:3: RUN for i in", "exit code: 7", "\n  line 40", "\n  the reason"}, ""},
 		{"copy", "FROM debian:trixie-slim\n\nCOPY nothing /here\n", nil,
 			[]string{"web/Dockerfile:3: ", "COPY nothing /here", `"/nothing": not found`}, ""},
 		{"image", "FROM scratch AS a\nFROM nginx:1.27\n", nil, []string{`web/Dockerfile:2: cannot get image "nginx:1.27"`}, "--offline"},

@@ -81,7 +81,7 @@ const passwdLimit = 1 << 20
 // accounts reads /etc/passwd; lines that do not parse are passed by, as libc does.
 func accounts(l layers) ([]app.Account, error) {
 	raw, err := l.read("/etc/passwd", passwdLimit)
-	if absent(err) {
+	if absent(err) || errors.Is(err, errUnreadable) {
 		return nil, nil
 	}
 	if err != nil {

@@ -90,7 +90,7 @@ func Open(o Options) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("image store: %w", err)
 	}
-	s := &Store{o: o, lock: l, registry: newRegistries(o), sizes: &sizes{file: filepath.Join(dir, "sizes.json")}}
+	s := &Store{o: o, lock: l, registry: newRegistries(o, defaultPatience), sizes: &sizes{file: filepath.Join(dir, "sizes.json")}}
 	s.sweepTemp()
 	return s, nil
 }

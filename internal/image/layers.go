@@ -2,6 +2,7 @@ package image
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path"
@@ -124,17 +125,17 @@ func opaque(dir string) bool {
 	return err == nil && n == 1 && b[0] == 'y'
 }
 
-// read gives at most limit bytes of a regular file.
+// errUnreadable is a name that holds no file of reasonable size.
+var errUnreadable = errors.New("not a regular file of reasonable size")
+
+// read gives a regular file of at most limit bytes.
 func (l layers) read(name string, limit int64) ([]byte, error) {
 	e, err := l.find(name)
 	if err != nil {
 		return nil, err
 	}
-	if !e.is(syscall.S_IFREG) {
-		return nil, errors.New(name + " is not a regular file")
-	}
-	if e.stat.Size > limit {
-		return nil, errors.New(name + " is too large")
+	if !e.is(syscall.S_IFREG) || e.stat.Size > limit {
+		return nil, fmt.Errorf("%s: %w", name, errUnreadable)
 	}
 	return os.ReadFile(e.file)
 }

@@ -22,11 +22,12 @@ import (
 
 // How long a registry may keep us waiting. Machines without a network must not
 // hang, and neither must a registry that accepts and says nothing.
-const (
-	dialTimeout   = 5 * time.Second
-	headerTimeout = 10 * time.Second
-	readTimeout   = 30 * time.Second // between two pieces of an answer
-)
+type patience struct {
+	dial, header time.Duration
+	read         time.Duration // between two pieces of an answer
+}
+
+var defaultPatience = patience{dial: 5 * time.Second, header: 10 * time.Second, read: 30 * time.Second}
 
 // registries asks registries, and asks none again that did not answer.
 type registries struct {
@@ -37,37 +38,40 @@ type registries struct {
 	dead map[string]error // by host
 }
 
-func newRegistries(o Options) *registries {
+func newRegistries(o Options, p patience) *registries {
 	dial := o.Dial
 	if dial == nil {
-		dial = (&net.Dialer{Timeout: dialTimeout}).DialContext
+		dial = (&net.Dialer{Timeout: p.dial}).DialContext
 	}
 	t := &http.Transport{
 		Proxy:                 http.ProxyFromEnvironment,
-		TLSHandshakeTimeout:   dialTimeout,
-		ResponseHeaderTimeout: headerTimeout,
-		IdleConnTimeout:       readTimeout,
+		TLSHandshakeTimeout:   p.dial,
+		ResponseHeaderTimeout: p.header,
+		IdleConnTimeout:       p.read,
 		MaxIdleConnsPerHost:   8,
 		ForceAttemptHTTP2:     true,
 	}
 	t.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
-		ctx, cancel := context.WithTimeout(ctx, dialTimeout)
+		ctx, cancel := context.WithTimeout(ctx, p.dial)
 		defer cancel()
 		c, err := dial(ctx, network, addr)
 		if err != nil {
 			return nil, err
 		}
-		return &impatientConn{c}, nil
+		return &impatientConn{c, p.read}, nil
 	}
 	return &registries{offline: o.Offline, client: secureTransport{t}, dead: map[string]error{}}
 }
 
-// An impatientConn gives up on a peer that sends nothing for readTimeout.
-type impatientConn struct{ net.Conn }
+// An impatientConn gives up on a peer that sends nothing for wait.
+type impatientConn struct {
+	net.Conn
+	wait time.Duration
+}
 
 // Read fails with a timeout where nothing comes.
 func (c *impatientConn) Read(p []byte) (int, error) {
-	if err := c.SetReadDeadline(time.Now().Add(readTimeout)); err != nil {
+	if err := c.SetReadDeadline(time.Now().Add(c.wait)); err != nil {
 		return 0, err
 	}
 	return c.Conn.Read(p)

@@ -21,15 +21,12 @@ type tracker struct {
 type trackedStep struct {
 	name string // as BuildKit calls it
 	told bool
-	log  []byte // the end of its output
+	tail tail
 }
 
 func newTracker(image string, say func(string)) *tracker {
 	return &tracker{image: image, say: say, steps: map[string]*trackedStep{}}
 }
-
-// logKept bounds the memory for a talkative step.
-const logKept = 64 << 10
 
 func (t *tracker) step(digest string) *trackedStep {
 	s := t.steps[digest]
@@ -53,11 +50,7 @@ func (t *tracker) update(st *client.SolveStatus) {
 		}
 	}
 	for _, l := range st.Logs {
-		s := t.step(string(l.Vertex))
-		s.log = append(s.log, l.Data...)
-		if len(s.log) > logKept {
-			s.log = append([]byte(nil), s.log[len(s.log)-logKept/2:]...)
-		}
+		t.step(string(l.Vertex)).tail.add(l.Stream, l.Data)
 	}
 }
 
@@ -68,16 +61,7 @@ func (t *tracker) vertex(digest string) (command string, output []string) {
 		return "", nil
 	}
 	_, _, _, command = splitStep(s.name)
-	lines := strings.Split(strings.TrimRight(string(s.log), "\n"), "\n")
-	for _, l := range lines {
-		if l = cleanLine(l); l != "" {
-			output = append(output, l)
-		}
-	}
-	if len(output) > outputLines {
-		output = output[len(output)-outputLines:]
-	}
-	return command, output
+	return command, s.tail.lines()
 }
 
 // cleanLine takes away what would move a terminal's cursor: of a line that a
