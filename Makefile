@@ -1,0 +1,35 @@
+# make demo    everything from a fresh Debian machine to the demo's walk, as root
+# make test    all tests, real ones too where this machine can run them
+# make lint    gofmt, vet, staticcheck
+# make docs    write docs/ anew from the steps' explanations
+
+GO := hack/go
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+# Nothing here needs a C compiler.
+export CGO_ENABLED := 0
+# Under sudo git may refuse to look into a checkout that belongs to another user.
+VCS := $(shell git rev-parse HEAD >/dev/null 2>&1 || echo -buildvcs=false)
+
+.PHONY: demo build test lint docs clean setup
+
+demo: build
+	./bin/road walk
+
+build: setup
+	$(GO) build $(VCS) -o bin/ ./cmd/...
+
+test: setup
+	$(GO) test -timeout 30m $(TESTFLAGS) ./...
+	cd demo/app && GOTOOLCHAIN=local ../../$(GO) test $(TESTFLAGS) ./...
+
+lint: setup
+	hack/lint.sh $(STATICCHECK)
+
+docs: setup
+	$(GO) test ./docs -update
+
+setup:
+	@hack/setup.sh
+
+clean:
+	rm -rf bin
