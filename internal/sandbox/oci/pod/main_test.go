@@ -241,3 +241,12 @@ func need(t testing.TB) {
 }
 
 func ptr[T any](v T) *T { return &v }
+
+func read(t testing.TB, dir, name string) string {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join(dir, name))
+	if err != nil {
+		t.Error(err)
+	}
+	return string(b)
+}

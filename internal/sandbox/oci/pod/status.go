@@ -62,7 +62,7 @@ func (p *Pod) Status() Status {
 		switch {
 		case c.kind == app.Normal:
 			s.Ready = s.Ready && cs.Ready
-			s.Completed = s.Completed && c.over0() && cs.ExitCode == 0
+			s.Completed = s.Completed && c.over0() && cs.Phase == Terminated && cs.ExitCode == 0
 		case c.sidecar():
 			s.Ready = s.Ready && cs.Ready
 		default:
@@ -90,10 +90,33 @@ func (p *Pod) Changed() <-chan struct{} {
 // Done is closed when nothing of the pod runs any more.
 func (p *Pod) Done() <-chan struct{} { return p.done }
 
+// A container without a readiness probe counts as ready from its first moment,
+// also when it crashes in the next. Who waits is told so only when it has lived
+// for a while, and longer where it crashed before.
+const (
+	settled      = 200 * time.Millisecond
+	settledAgain = time.Second
+)
+
 // Ready waits until the pod is ready, or has completed; it returns a
 // *FailedError as soon as it is clear that it will do neither.
 func (p *Pod) Ready(ctx context.Context) error {
-	return p.wait(ctx, func(s Status) bool { return s.Ready || s.Completed })
+	return p.wait(ctx, func(s Status) bool { return s.Completed || s.Ready && p.unsettled(s) <= 0 })
+}
+
+// unsettled is how long a ready pod has to live on until that can be trusted.
+func (p *Pod) unsettled(s Status) (longest time.Duration) {
+	for i, cs := range s.Containers {
+		if c := p.all[i]; c.spec.ReadinessProbe != nil || cs.Phase != Running {
+			continue
+		}
+		d := settled
+		if cs.Restarts > 0 {
+			d = settledAgain
+		}
+		longest = max(longest, d-time.Since(cs.Since))
+	}
+	return longest
 }
 
 // Completed waits until every normal container of a finite pod has ended with
@@ -105,8 +128,13 @@ func (p *Pod) Completed(ctx context.Context) error {
 func (p *Pod) wait(ctx context.Context, enough func(Status) bool) error {
 	for {
 		changed := p.Changed()
-		if enough(p.Status()) {
+		s := p.Status()
+		if enough(s) {
 			return nil
+		}
+		var settle <-chan time.Time
+		if s.Ready {
+			settle = time.After(max(p.unsettled(s), time.Millisecond))
 		}
 		p.mu.Lock()
 		failure := p.failure
@@ -116,6 +144,7 @@ func (p *Pod) wait(ctx context.Context, enough func(Status) bool) error {
 		}
 		select {
 		case <-changed:
+		case <-settle:
 		case <-p.done:
 			if enough(p.Status()) {
 				return nil
