@@ -76,8 +76,8 @@ Exit status: 0 nothing found, 1 findings, 2 bad input.`,
 				return err
 			}
 			rep := checkApp(src.app, ch)
-			c.passedBy(src.app)
-			if err := write(c.stdout, rep); err != nil {
+			c.passedBy(src)
+			if err := write(c.stdout, src, rep); err != nil {
 				return err
 			}
 			if len(src.app.Workloads) == 0 {
@@ -95,7 +95,7 @@ Exit status: 0 nothing found, 1 findings, 2 bad input.`,
 	return cmd
 }
 
-func checkFormat(name string) (func(io.Writer, *checkReport) error, error) {
+func checkFormat(name string) (func(io.Writer, *source, *checkReport) error, error) {
 	switch name {
 	case "text":
 		return checkText, nil
@@ -106,9 +106,9 @@ func checkFormat(name string) (func(io.Writer, *checkReport) error, error) {
 }
 
 // passedBy names the files that could not be used.
-func (c *command) passedBy(a *app.App) {
-	for _, p := range a.Problems {
-		c.say("road: passed by %s", withHint(p.Error(), p.Hint))
+func (c *command) passedBy(s *source) {
+	for _, p := range s.app.Problems {
+		c.say("road: passed by %s", s.problem(p))
 	}
 }
 
@@ -164,26 +164,26 @@ func checkApp(a *app.App, ch chosen) *checkReport {
 
 // checkText writes one line per finding, for editors and for people, then where
 // each workload is.
-func checkText(w io.Writer, r *checkReport) error {
+func checkText(w io.Writer, s *source, r *checkReport) error {
 	b := bufio.NewWriter(w)
 	for _, f := range r.Findings {
 		pos := app.Pos{File: f.File, Line: f.Line}
-		fmt.Fprintln(b, withHint(fmt.Sprintf("%s: %s", pos, f.Message), f.Hint))
+		fmt.Fprintln(b, withHint(s.place(pos)+": "+f.Message, f.Hint))
 	}
 	if len(r.Findings) > 0 && len(r.Workloads) > 0 {
 		fmt.Fprintln(b)
 	}
-	for _, s := range r.Workloads {
-		line := fmt.Sprintf("%s is at %d.0", s.Name, s.Stop)
-		if len(s.Missing) > 0 {
-			line += "; missing: " + strings.Join(s.Missing, ", ")
+	for _, state := range r.Workloads {
+		line := fmt.Sprintf("%s is at %d.0", state.Name, state.Stop)
+		if len(state.Missing) > 0 {
+			line += "; missing: " + strings.Join(state.Missing, ", ")
 		}
 		fmt.Fprintln(b, line)
 	}
 	return b.Flush()
 }
 
-func checkJSON(w io.Writer, r *checkReport) error {
+func checkJSON(w io.Writer, _ *source, r *checkReport) error {
 	e := json.NewEncoder(w)
 	e.SetEscapeHTML(false)
 	e.SetIndent("", "  ")

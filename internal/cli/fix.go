@@ -17,6 +17,7 @@ import (
 // A fixer collects what all chosen steps change, without running anything.
 type fixer struct {
 	*command
+	source  *source
 	app     *app.App   // with the edits so far, in memory
 	files   edit.Files // as they are now, edits included
 	changed edit.Files // those that differ from what is on disk
@@ -38,14 +39,14 @@ Exit status: without -w 1 if there is a diff, else 0; with -w 0, or 1 if
 something was left; 2 bad input.`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
+			if len(args) > 0 && args[0] == stdinName {
+				return usage(errors.New("standard input cannot be fixed"), "give the folder that the manifests come from")
+			}
 			ch, err := s.resolve()
 			src, err2 := c.read(args)
 			saved, err3 := readSeen(seen)
 			if err := errors.Join(err, err2, err3); err != nil {
 				return err
-			}
-			if src.path == stdinName {
-				return usage(errors.New("standard input cannot be fixed"), "give the folder that the manifests come from")
 			}
 			return c.fixAll(src, ch, saved, write)
 		},
@@ -77,9 +78,9 @@ func readSeen(name string) (*app.Seen, error) {
 }
 
 func (c *command) fixAll(src *source, ch chosen, seen *app.Seen, write bool) error {
-	c.passedBy(src.app)
+	c.passedBy(src)
 	original := edit.Files(src.app.Files())
-	f := &fixer{command: c, app: src.app, files: edit.Files(src.app.Files()), changed: edit.Files{}}
+	f := &fixer{command: c, source: src, app: src.app, files: edit.Files(src.app.Files()), changed: edit.Files{}}
 	f.app.Seen = seen
 	for i, s := range road() {
 		if !ch.within(i+2, s.Name) {
@@ -116,7 +117,7 @@ func (f *fixer) step(s *step.Step) error {
 	}
 	after, refused := edit.Apply(f.files, edits)
 	for _, r := range refused {
-		f.left = append(f.left, withHint(r.Error(), r.Hint))
+		f.left = append(f.left, withHint(f.source.place(r.Pos)+": "+r.Message, r.Hint))
 	}
 	for name, content := range after {
 		if was, old := f.files[name]; !old || string(was) != string(content) {
@@ -130,7 +131,7 @@ func (f *fixer) step(s *step.Step) error {
 	a.Seen = f.app.Seen
 	f.app = a
 	for _, finding := range s.Check(a) {
-		what := fmt.Sprintf("%s: %s", finding.Pos, finding.Message)
+		what := fmt.Sprintf("%s: %s", f.source.place(finding.Pos), finding.Message)
 		if finding.NeedsRun {
 			what += " (only a run can tell what to write: road walk)"
 		}
@@ -154,7 +155,7 @@ func (f *fixer) output(src *source, original edit.Files, write bool) error {
 		return fmt.Errorf("write the fixes: %w", err)
 	}
 	for _, name := range sorted(f.changed) {
-		fmt.Fprintln(f.stdout, name)
+		fmt.Fprintln(f.stdout, src.place(app.Pos{File: name}))
 	}
 	return nil
 }

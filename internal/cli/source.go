@@ -31,6 +31,24 @@ type source struct {
 	app  *app.App
 }
 
+// place gives a place as this command's user can open it: below PATH.
+func (s *source) place(p app.Pos) string {
+	if s.path == stdinName || s.path == "" {
+		return p.String()
+	}
+	dir := s.path
+	if info, err := os.Stat(dir); err == nil && !info.IsDir() {
+		dir = filepath.Dir(dir)
+	}
+	p.File = filepath.Join(dir, filepath.FromSlash(p.File))
+	return p.String()
+}
+
+// problem is a Problem in one line, with its hint.
+func (s *source) problem(p app.Problem) string {
+	return withHint(s.place(p.Pos)+": "+p.Message, p.Hint)
+}
+
 // folder takes the PATH of a command that runs things; none is the demo.
 // Everything that is wrong with it is found here, before anything starts.
 func (c *command) folder(args []string) (*source, error) {
@@ -130,7 +148,8 @@ func (c *command) read(args []string) (*source, error) {
 		if err != nil {
 			return nil, err
 		}
-		return &source{path, a}, broken(path, a)
+		s := &source{path, a}
+		return s, s.broken()
 	}
 	content, err := io.ReadAll(io.LimitReader(c.stdin, maxInput+1))
 	if err != nil {
@@ -143,12 +162,14 @@ func (c *command) read(args []string) (*source, error) {
 	if err != nil {
 		return nil, &fault{BadInput, err, ""}
 	}
-	return &source{path, a}, broken(path, a)
+	s := &source{path, a}
+	return s, s.broken()
 }
 
 // broken refuses a file that was named on the command line and that does not
 // parse. In a folder such files are passed by.
-func broken(path string, a *app.App) error {
+func (s *source) broken() error {
+	path, a := s.path, s.app
 	info, err := os.Stat(path)
 	if path != stdinName && (err != nil || info.IsDir()) {
 		return nil
@@ -156,7 +177,7 @@ func broken(path string, a *app.App) error {
 	var errs []error
 	hint := ""
 	for _, p := range a.Problems {
-		errs = append(errs, p)
+		errs = append(errs, errors.New(s.place(p.Pos)+": "+p.Message))
 		if hint == "" {
 			hint = p.Hint
 		}

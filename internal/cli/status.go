@@ -85,15 +85,22 @@ func statusOf(err error) Status {
 func (c *command) report(err error) int {
 	status := statusOf(err)
 	var f *fault
-	if err == nil || errors.As(err, &f) && f.err == nil {
+	if err == nil || errors.As(err, &f) && f.err == nil { // told already
 		return int(status)
 	}
 	if status == Interrupted {
 		fmt.Fprintln(c.stderr, "road: interrupted")
 		return int(status)
 	}
-	for _, line := range faults(err) {
-		complain(c.stderr, "error", line)
+	hints := map[string]bool{}
+	for _, e := range leaves(err) {
+		for _, line := range lines(e) {
+			complain(c.stderr, "error", line)
+		}
+		if hint := hintOf(e); hint != "" && !hints[hint] {
+			hints[hint] = true
+			complain(c.stderr, "hint", hint)
+		}
 	}
 	var input *walk.InputError
 	if errors.As(err, &input) && input.Logs != "" {
@@ -101,9 +108,6 @@ func (c *command) report(err error) int {
 		for _, l := range strings.Split(strings.TrimRight(input.Logs, "\n"), "\n") {
 			fmt.Fprintln(c.stderr, "    "+l)
 		}
-	}
-	if hint := hintOf(err); hint != "" {
-		complain(c.stderr, "hint", hint)
 	}
 	return int(status)
 }
@@ -113,24 +117,36 @@ func complain(w io.Writer, what, text string) {
 	fmt.Fprintf(w, "road: %s: %s\n", what, strings.ReplaceAll(strings.TrimSpace(text), "\n", "\n    "))
 }
 
-// faults takes joined errors and the problems of a road.yaml apart.
-func faults(err error) []string {
-	if many, ok := err.(interface{ Unwrap() []error }); ok {
-		var out []string
-		for _, e := range many.Unwrap() {
-			out = append(out, faults(e)...)
-		}
-		return out
+// leaves takes joined errors apart, down to those that carry a hint of their own.
+func leaves(err error) []error {
+	many, ok := err.(interface{ Unwrap() []error })
+	if !ok {
+		return []error{err}
 	}
-	var conf *app.ConfigError
-	if errors.As(err, &conf) {
-		var out []string
+	var out []error
+	for _, e := range many.Unwrap() {
+		out = append(out, leaves(e)...)
+	}
+	return out
+}
+
+// lines gives every fault that an error tells of.
+func lines(err error) []string {
+	if f, ok := err.(*fault); ok {
+		err = f.err
+	}
+	var out []string
+	for _, e := range leaves(err) {
+		var conf *app.ConfigError
+		if !errors.As(e, &conf) {
+			out = append(out, e.Error())
+			continue
+		}
 		for _, p := range conf.Problems {
 			out = append(out, withHint(p.Error(), p.Hint))
 		}
-		return out
 	}
-	return []string{err.Error()}
+	return out
 }
 
 func withHint(line, hint string) string {
