@@ -2,10 +2,12 @@ package image
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -65,7 +67,7 @@ func writeBuild(t *testing.T, content string, files map[string]string) (root str
 
 func TestSandboxBuild(t *testing.T) {
 	sandboxtest.Need(t, "runc", "mmdebstrap")
-	s := sharedStore(t)
+	s := privateStore(t)
 	root, b := writeBuild(t, `# syntax=docker/dockerfile:1
 ARG BASE=wrong
 FROM ${BASE}:trixie-slim AS tools
@@ -173,7 +175,7 @@ func TestSandboxBuildShapes(t *testing.T) {
 
 func TestSandboxBuildErrors(t *testing.T) {
 	sandboxtest.Need(t, "runc", "mmdebstrap")
-	s := sharedStore(t)
+	s := privateStore(t)
 	s.registry.offline = true
 	for _, c := range []struct {
 		name, dockerfile string
@@ -186,7 +188,7 @@ func TestSandboxBuildErrors(t *testing.T) {
 		{"copy", "FROM debian:trixie-slim\n\nCOPY nothing /here\n", nil,
 			[]string{"web/Dockerfile:3: ", "COPY nothing /here", `"/nothing": not found`}, ""},
 		{"image", "FROM scratch AS a\nFROM nginx:1.27\n", nil, []string{`web/Dockerfile:2: cannot get image "nginx:1.27"`}, "--offline"},
-		{"syntax", "FROM scratch\nRUNN x\n", nil, []string{"web/Dockerfile", "line 2", "RUNN"}, ""},
+		{"syntax", "FROM scratch\nRUNN x\n", nil, []string{"web/Dockerfile:2: unknown instruction: RUNN"}, ""},
 		{"no from", "# nothing\n", nil, []string{"web/Dockerfile"}, ""},
 		{"target", "FROM scratch AS a\nCOPY a /\n", func(b *app.Build) { b.Target = "b" }, []string{`web/Dockerfile: no stage "b"`}, "AS name"},
 		{"context", "FROM scratch\n", func(b *app.Build) { b.Context = "missing" }, []string{"web/Dockerfile: no build context", "missing"}, "road.yaml"},
@@ -216,6 +218,29 @@ func TestSandboxBuildErrors(t *testing.T) {
 				t.Errorf("%d lines of output in: %v", n, err)
 			}
 		})
+	}
+}
+
+// Several builds at once share one builder: of one folder with other Dockerfiles,
+// as the stops of a walk are, and each gets its own.
+func TestSandboxBuildsAtOnce(t *testing.T) {
+	sandboxtest.Need(t, "runc")
+	s := tempStore(t, t.TempDir())
+	root, _ := writeBuild(t, "", map[string]string{"a": "A"})
+	var wg sync.WaitGroup
+	for i := range 6 {
+		wg.Go(func() {
+			env := fmt.Sprintf("N=%d", i)
+			b := &app.Build{Context: "web", Dockerfile: &app.Dockerfile{File: "web/Dockerfile", Content: []byte("FROM scratch\nENV " + env + "\nCOPY a /\n")}}
+			img, err := s.Build(t.Context(), "web", root, b, nil)
+			if err != nil || !slices.Contains(img.Config.Env, env) {
+				t.Errorf("%s: %v, %v", env, img, err)
+			}
+		})
+	}
+	wg.Wait()
+	if n := len(running(s.o.Dir + "/bk")); n > 1 {
+		t.Error(n, "builders")
 	}
 }
 

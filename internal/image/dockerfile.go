@@ -2,9 +2,11 @@ package image
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"strconv"
 	"strings"
@@ -30,11 +32,11 @@ func basesOf(b *app.Build) ([]wanted, error) {
 	d := b.Dockerfile
 	ast, err := parser.Parse(bytes.NewReader(d.Content))
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", d.File, err)
+		return nil, parseError(d.File, err)
 	}
 	stages, args, err := instructions.Parse(ast.AST, nil)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", d.File, err)
+		return nil, parseError(d.File, err)
 	}
 	f := &baseFinder{stages: stages, lex: shell.NewLex(ast.EscapeToken), env: map[string]string{}, seen: map[int]bool{}}
 	f.setArgs(args, b.Args)
@@ -51,6 +53,20 @@ func basesOf(b *app.Build) ([]wanted, error) {
 		return nil, fmt.Errorf("%s:%w", d.File, err)
 	}
 	return f.found, nil
+}
+
+var parseErrorPrefix = regexp.MustCompile(`^dockerfile parse error on line \d+: `)
+
+// parseError puts the parser's line where ours stands.
+func parseError(file string, err error) error {
+	msg := parseErrorPrefix.ReplaceAllString(err.Error(), "")
+	var at *parser.LocationError
+	if errors.As(err, &at) && len(at.Locations) > 0 {
+		if n := line(at.Locations[0]); n > 0 {
+			return fmt.Errorf("%s:%d: %s", file, n, msg)
+		}
+	}
+	return fmt.Errorf("%s: %s", file, msg)
 }
 
 type baseFinder struct {

@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -164,6 +165,31 @@ func TestSandboxPull(t *testing.T) {
 	_, err = tempStore(t, dir).Pull(t.Context(), addr+"/other:1", nil)
 	if err == nil || !strings.Contains(err.Error(), fmt.Sprintf(`cannot get image "%s/other:1": no registry answers (tried %s: `, addr, addr)) {
 		t.Error(err)
+	}
+}
+
+// Several processes, here several stores, may want the same thing at once.
+func TestSandboxPullAtOnce(t *testing.T) {
+	sandboxtest.Need(t)
+	addr, _ := testRegistry(t)
+	dir := t.TempDir()
+	push(t, addr+"/odd", odd(t))
+	var wg sync.WaitGroup
+	for range 4 {
+		s := tempStore(t, dir)
+		wg.Go(func() {
+			img, err := s.Pull(t.Context(), addr+"/odd", nil)
+			if err != nil || len(img.Lowers) != 2 {
+				t.Errorf("pull: %v, %v", img, err)
+			}
+			if _, err := s.base(t.Context(), addr+"/odd", func(string) {}); err != nil {
+				t.Error("base:", err)
+			}
+		})
+	}
+	wg.Wait()
+	if left, _ := filepath.Glob(dir + "/tmp/*"); len(left) > 0 {
+		t.Error("left:", left)
 	}
 }
 
