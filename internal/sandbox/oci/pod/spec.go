@@ -55,6 +55,10 @@ func (a *attempt) bundleSpec(img *ocispec.ImageConfig, env []corev1.EnvVar, ms [
 	} else if sc.ProcMount != nil && *sc.ProcMount == corev1.UnmaskedProcMount {
 		s.Linux.MaskedPaths, s.Linux.ReadonlyPaths = nil, nil
 	}
+	if !privileged(sc) && !p.cgroup.unified {
+		// runc 1.1 leaves the tmpfs above the hierarchies of version 1 writable.
+		s.Linux.ReadonlyPaths = append([]string{cgroupRoot}, s.Linux.ReadonlyPaths...)
+	}
 	s.Linux.Seccomp, err = seccompProfile(p.spec.SecurityContext, c, p.o.SeccompDir, s)
 	return s, err
 }
@@ -70,9 +74,8 @@ func (a *attempt) process(s *specs.Spec, sc *corev1.SecurityContext, img *ocispe
 	s.Process.Terminal = false
 	s.Process.Cwd = first(a.c.spec.WorkingDir, img.WorkingDir, "/")
 	score := oomScore(a.p.spec, a.c.spec, memoryCapacity())
-	if score = atLeastOwnScore(score); true {
-		s.Process.OOMScoreAdj = &score
-	}
+	score = atLeastOwnScore(score)
+	s.Process.OOMScoreAdj = &score
 	caps, err := capabilities(sc)
 	if err != nil {
 		return err

@@ -20,7 +20,7 @@ func TestSandboxReadOnlyRoot(t *testing.T) {
 	p := launch(t, newOptions(t, img, spec))
 	ready(t, p)
 	for file, writable := range map[string]bool{
-		"/x": false, "/run/x": false, "/tmp/x": false, "/etc/x": false, "/etc/resolv.conf": false, "/etc/hostname": false, "/sys/x": false, "/proc/sys/kernel/x": false,
+		"/x": false, "/run/x": false, "/tmp/x": false, "/etc/x": false, "/etc/resolv.conf": false, "/etc/hostname": false, "/sys/x": false, "/sys/fs/cgroup/x": false, "/proc/sys/kernel/x": false,
 		"/etc/hosts": true, "/dev/shm/x": true, "/dev/x": true, "/dev/termination-log": true, "/cache/x": true,
 	} {
 		if got := run(t, p, ":write", file, "x"); strings.HasPrefix(got, "wrote") != writable {
@@ -74,7 +74,7 @@ func TestSandboxMounts(t *testing.T) {
 		"/": {"rw", "overlay"}, "/proc": {"nosuid", "nodev", "noexec", "proc"}, "/dev": {"nosuid", "tmpfs"},
 		"/dev/pts": {"nosuid", "noexec", "devpts"}, "/dev/mqueue": {"mqueue"}, "/sys": {"ro", "nosuid", "nodev", "noexec", "sysfs"},
 		"/dev/shm": {"rw", "nosuid", "nodev", "noexec", "tmpfs"}, "/sys/fs/cgroup": {"ro"}, "/proc/sys": {"ro"},
-		"/proc/kcore": {"tmpfs"}, ProbeDestination: {"ro", "nosuid", "nodev"}, ScratchDestination: {"rw"}, "/etc/hosts": {"rw"}, "/etc/resolv.conf": {"rw"},
+		"/proc/acpi": {"ro", "tmpfs"}, "/proc/keys": {"tmpfs"}, ProbeDestination: {"ro", "nosuid", "nodev"}, ScratchDestination: {"rw"}, "/etc/hosts": {"rw"}, "/etc/resolv.conf": {"rw"},
 	} {
 		got, ok := have[path]
 		for _, w := range want {
