@@ -43,6 +43,7 @@ func (c *Config) choice(step string, w *Workload, into any) error {
 			Message: fmt.Sprintf("steps: %s: %s: %s", step, w.Name, f.message),
 		})
 	}
+	slices.SortStableFunc(e.Problems, func(a, b Problem) int { return a.Line - b.Line })
 	return e
 }
 

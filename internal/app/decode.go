@@ -104,17 +104,21 @@ func locate(n *yaml.Node, e *encoder, err error, fresh func() any) fault {
 	}
 	// A type that decodes itself (a quantity, a time) names no place: leave out
 	// one part after another and see with which one the fault goes away.
-	return fault{culprit(n, fresh), strings.TrimPrefix(err.Error(), "json: "), false}
+	return fault{culprit(n, err.Error(), fresh), strings.TrimPrefix(err.Error(), "json: "), false}
 }
 
-// culprit narrows a fault down to the deepest node without which it is gone.
-func culprit(n *yaml.Node, fresh func() any) *yaml.Node {
+// culprit narrows an error down to the deepest node without which it is gone.
+func culprit(n *yaml.Node, message string, fresh func() any) *yaml.Node {
 	at := n
 	for {
 		var next *yaml.Node
 		for _, c := range children(at) {
 			e := &encoder{blank: map[*yaml.Node]bool{c: true}, budget: maxNodes}
-			if e.node(n) == nil && json.UnmarshalCaseSensitivePreserveInts(e.buf, fresh()) == nil {
+			if e.node(n) != nil {
+				return at
+			}
+			err := json.UnmarshalCaseSensitivePreserveInts(e.buf, fresh())
+			if err == nil || err.Error() != message {
 				next = c
 				break
 			}

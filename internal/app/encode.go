@@ -31,7 +31,7 @@ type mark struct {
 
 // What one document may expand to. Aliases make small files mean big things.
 const (
-	maxNodes = 2_000_000
+	maxNodes = 500_000
 	maxDepth = 1_000
 )
 

@@ -201,6 +201,9 @@ func (l *loader) object(f *file, doc int, n *yaml.Node, list string) (*Object, [
 	if readable {
 		o.Typed, _ = v.(runtime.Object)
 	}
+	if runsPods(o) && workload(o) == nil {
+		o.Typed = nil // a patch
+	}
 	return o, problems
 }
 
@@ -211,6 +214,16 @@ func firstLine(n *yaml.Node) int {
 		return n.Content[0].Line
 	}
 	return n.Line
+}
+
+// runsPods says whether an object is of a kind that runs pods.
+func runsPods(o *Object) bool {
+	switch o.Typed.(type) {
+	case *corev1.Pod, *corev1.ReplicationController, *appsv1.Deployment, *appsv1.StatefulSet,
+		*appsv1.ReplicaSet, *appsv1.DaemonSet, *batchv1.Job, *batchv1.CronJob:
+		return true
+	}
+	return false
 }
 
 // workload gives the object's pod template, nil where the object runs no pods or

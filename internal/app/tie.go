@@ -18,12 +18,12 @@ func (l *loader) dockerfiles() {
 		if !isDockerfileName(name) && !named[name] || l.single {
 			continue
 		}
+		l.app.files[name] = l.files[name]
 		d, err := ParseDockerfile(name, l.files[name])
 		if err != nil {
 			l.app.Problems = append(l.app.Problems, err.(Problem))
 			continue
 		}
-		l.app.files[name] = d.Content
 		l.app.Dockerfiles = append(l.app.Dockerfiles, d)
 	}
 }

@@ -1,0 +1,77 @@
+package app
+
+import (
+	"errors"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+type nonRoot struct {
+	ImageUser int    `json:"imageUser"`
+	User      *int64 `json:"user"`
+	AnyUser   bool   `json:"anyUser"`
+}
+
+func TestChoice(t *testing.T) {
+	a, err := LoadFiles("x", map[string][]byte{"pod.yaml": []byte(pod), "road.yaml": []byte(`apiVersion: road/v1
+steps:
+  tags: stop
+  non-root:
+    web: {imageUser: 1}
+    pod/web: {imageUser: 5678, anyUser: on}
+  limits:
+    web:
+      user: 1
+      usr: 2
+      imageUser: many
+  other:
+`)})
+	if err != nil || len(a.Problems) != 0 {
+		t.Fatal(dump(a, err))
+	}
+	w, c := a.Workloads[0], a.Config
+	if !c.TagsByStop() {
+		t.Error("tags: stop was not read")
+	}
+	user := int64(7)
+	got := nonRoot{User: &user}
+	if err := c.Choice("non-root", w, &got); err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff(nonRoot{5678, &user, true}, got); d != "" {
+		t.Errorf("the choice by ID, over what was there: -want +got:\n%s", d)
+	}
+	if err := c.Choice("nothing", w, &got); err != nil {
+		t.Error(err)
+	}
+	got = nonRoot{ImageUser: 3}
+	err = c.Choice("limits", w, &got)
+	var ce *ConfigError
+	want := `road.yaml:10: steps: limits: web: unknown field "usr"
+road.yaml:11: steps: limits: web: imageUser: a string, where a number belongs`
+	if !errors.As(err, &ce) || err.Error() != want {
+		t.Errorf("%v", err)
+	}
+	if got.ImageUser != 3 || got.User != nil {
+		t.Errorf("a wrong choice changed %+v", got)
+	}
+	var keys []string
+	for _, k := range c.StepKeys() {
+		keys = append(keys, k.String()+" "+k.Step)
+	}
+	if d := cmp.Diff([]string{"road.yaml:4 non-root", "road.yaml:7 limits"}, keys); d != "" {
+		t.Errorf("-want +got:\n%s", d)
+	}
+}
+
+func TestNoRoadYAML(t *testing.T) {
+	for name, content := range map[string]map[string][]byte{
+		"none": nil, "empty": {"road.yaml": nil}, "comments": {"road.yaml": []byte("# nothing\n")},
+	} {
+		a, err := LoadFiles("x", content)
+		if err != nil || a.Config == nil || a.Config.TagsByStop() || len(a.Config.StepKeys()) != 0 {
+			t.Errorf("%s: %+v, %v", name, a, err)
+		}
+	}
+}
