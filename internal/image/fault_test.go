@@ -24,7 +24,7 @@ import (
 func buildElsewhere(t *testing.T, store, dockerfile string) (*exec.Cmd, <-chan string) {
 	t.Helper()
 	c := exec.Command("/proc/self/exe")
-	c.Env = append(os.Environ(), "ROAD_TEST_BUILD="+dockerfile, "ROAD_TEST_STORE="+store)
+	c.Env = append(os.Environ(), "ROAD_TEST_BUILD="+dockerfile, "ROAD_TEST_STORE="+store, "TMPDIR="+t.TempDir())
 	c.Stderr = os.Stderr
 	out, err := c.StdoutPipe()
 	if err != nil {

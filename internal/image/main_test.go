@@ -20,7 +20,11 @@ func TestMain(m *testing.M) {
 		fmt.Println("done")
 		return
 	}
-	os.Exit(m.Run())
+	status := m.Run()
+	if dir, err := privateDir(); err == nil {
+		os.RemoveAll(dir)
+	}
+	os.Exit(status)
 }
 
 func buildFor(store, content string) error {
