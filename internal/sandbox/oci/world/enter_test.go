@@ -139,11 +139,18 @@ func startPlay(t *testing.T, state, name string, env ...string) *theatre {
 	}
 	p := &theatre{Cmd: c, out: bufio.NewReader(out)}
 	c.Stderr = &p.err
+	c.WaitDelay = 5 * time.Second                      // a world that outlives it has its files open
 	c.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // no terminal of the tester's
 	if err := c.Start(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { c.Process.Kill() })
+	t.Cleanup(func() {
+		c.Process.Kill()
+		runs, _ := List(state)
+		for _, r := range runs { // of a test that failed
+			End(state, r.ID)
+		}
+	})
 	return p
 }
 
