@@ -1,0 +1,231 @@
+package walk
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"road/internal/app"
+	"road/internal/edit"
+	"road/internal/sandbox"
+	"road/internal/step"
+
+	corev1 "k8s.io/api/core/v1"
+)
+
+// memory is an engine that runs nothing: it lets the tests of this package
+// decide how an application behaves, to see what the driver makes of it. That
+// walks are right with real containers is tested elsewhere.
+type memory struct {
+	lacks map[sandbox.Power]string
+
+	// unready says why a workload does not get ready, "" where it does.
+	unready func(a *app.App, w *app.Workload) string
+	// learn is told what runs; it adds what that showed.
+	learn func(a *app.App, s *app.Seen)
+	// dial connects clients to Services.
+	dial func(ctx context.Context, addr string) (net.Conn, error)
+
+	mu       sync.Mutex
+	running  []*memoryDeployment
+	deployed []string // name and claims of each deployment so far
+	t        *testing.T
+}
+
+func (m *memory) Info() sandbox.Info { return sandbox.Info{Name: "memory", Lacks: m.lacks} }
+
+func (m *memory) Prepare(_ context.Context, a *app.App, p sandbox.Progress) (map[string]app.ImageFacts, error) {
+	facts := map[string]app.ImageFacts{}
+	for _, i := range a.Images {
+		facts[i.Ref] = app.ImageFacts{ID: i.Ref, Bytes: 42}
+		p("prepare " + i.Ref)
+	}
+	return facts, nil
+}
+
+func (m *memory) Deploy(_ context.Context, a *app.App, o sandbox.DeployOptions) (sandbox.Deployment, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, d := range m.running {
+		if o.Claims != "" && d.claims == o.Claims {
+			m.t.Errorf("two deployments at once with the claims %q", o.Claims)
+		}
+	}
+	d := &memoryDeployment{m: m, app: a, claims: o.Claims}
+	m.running = append(m.running, d)
+	m.deployed = append(m.deployed, o.Name+" "+o.Claims)
+	return d, nil
+}
+
+func (m *memory) Close() error { return nil }
+
+type memoryDeployment struct {
+	m      *memory
+	app    *app.App
+	claims string
+}
+
+func (d *memoryDeployment) Ready(ctx context.Context) error {
+	for _, w := range d.app.Workloads {
+		if d.m.unready == nil {
+			break
+		}
+		if why := d.m.unready(d.app, w); why == "never" {
+			<-ctx.Done()
+			return ctx.Err()
+		} else if why != "" {
+			return &sandbox.NotReadyError{Workload: w.ID(), Reason: why, Logs: "last words of " + w.ID()}
+		}
+	}
+	return ctx.Err()
+}
+
+type memoryClient struct{ *memory }
+
+func (c memoryClient) DialContext(ctx context.Context, _, addr string) (net.Conn, error) {
+	return c.dial(ctx, addr)
+}
+
+func (d *memoryDeployment) Client(context.Context, sandbox.ClientOptions) (sandbox.Client, error) {
+	if d.m.dial == nil {
+		return nil, errors.New("nobody answers")
+	}
+	return memoryClient{d.m}, nil
+}
+
+func (d *memoryDeployment) RunPod(_ context.Context, o sandbox.PodOptions) (sandbox.Output, error) {
+	return sandbox.Output{Stdout: o.Image + " " + strings.Join(o.Command, " ")}, nil
+}
+
+func (d *memoryDeployment) Restart(context.Context, string) error { return nil }
+
+func (d *memoryDeployment) Scene(_ context.Context, t sandbox.Target, _ bool, _ ...func(*corev1.PodSpec)) (*sandbox.Scene, error) {
+	return &sandbox.Scene{App: d.app, Target: t}, nil
+}
+
+func (d *memoryDeployment) Learn(_ context.Context, s *app.Seen) error {
+	if d.m.learn != nil {
+		d.m.learn(d.app, s)
+	}
+	return nil
+}
+
+func (d *memoryDeployment) Front() (string, int) { return "", 0 }
+func (d *memoryDeployment) Logs(w string, _ int) string {
+	return "log of " + w
+}
+
+func (d *memoryDeployment) Publish(context.Context, string, string, int) (net.Addr, error) {
+	return nil, errors.New("no address")
+}
+
+func (d *memoryDeployment) Stop(ctx context.Context) error {
+	d.m.mu.Lock()
+	defer d.m.mu.Unlock()
+	for i, r := range d.m.running {
+		if r == d {
+			d.m.running = append(d.m.running[:i], d.m.running[i+1:]...)
+			return ctx.Err()
+		}
+	}
+	d.m.t.Error("a deployment was stopped twice")
+	return nil
+}
+
+// labelStep is a step whose protection is a label of the pod: the simplest that
+// can be checked, fixed, weakened and attacked.
+func labelStep(name string) *step.Step {
+	has := func(w *app.Workload) bool { return w.Meta.Labels[name] == "on" }
+	s := &step.Step{Name: name, Title: "Put the label " + name}
+	s.Check = func(a *app.App) []step.Finding {
+		var out []step.Finding
+		for _, w := range a.Workloads {
+			if !has(w) {
+				out = append(out, step.Finding{Pos: w.Pos(nil), Workload: w.ID(), Message: w.ID() + " lacks " + name})
+			}
+		}
+		return out
+	}
+	s.Fix = func(a *app.App) ([]edit.Edit, error) {
+		var out []edit.Edit
+		for _, f := range s.Check(a) {
+			w := a.Workload(f.Workload)
+			out = append(out, edit.Edit{File: w.File, Set: &edit.Set{Doc: w.Doc, Path: app.Path{"spec", "template", "metadata", "labels", name}, Value: "on"}})
+			for _, in := range a.Seen.Containers[w.ID()] {
+				if len(in.Written) > 0 && w.Meta.Annotations[name] == "" {
+					out = append(out, edit.Edit{File: w.File, Set: &edit.Set{Doc: w.Doc, Path: app.Path{"spec", "template", "metadata", "annotations", name}, Value: in.Written[0]}})
+				}
+			}
+		}
+		return out, nil
+	}
+	s.Weaken = func(a *app.App) {
+		for _, w := range a.Workloads {
+			delete(w.Meta.Labels, name)
+		}
+	}
+	s.Attacks = []step.Attack{{Name: "break-" + name, Goal: "break it", Transport: step.Code, Run: func(_ context.Context, sc *sandbox.Scene) (step.Outcome, error) {
+		if has(sc.App.Workload(sc.Target.Workload)) {
+			return step.Outcome{Verdict: step.Blocked, Evidence: "refused: " + name}, nil
+		}
+		return step.Outcome{Verdict: step.Succeeded, Evidence: "taken"}, nil
+	}}}
+	return s
+}
+
+// manifest gives a Deployment with labels on its pods.
+func manifest(name string, labels ...string) string {
+	more := ""
+	for _, l := range labels {
+		more += fmt.Sprintf("\n        %s: \"on\"", l)
+	}
+	return fmt.Sprintf(`apiVersion: apps/v1
+kind: Deployment
+metadata:
+  name: %[1]s
+spec:
+  selector:
+    matchLabels:
+      app: %[1]s
+  template:
+    metadata:
+      labels:
+        app: %[1]s%[2]s
+    spec:
+      containers:
+      - name: %[1]s
+        image: example.com/%[1]s:1
+`, name, more)
+}
+
+// options makes a walk of files by the engine.
+func options(t *testing.T, m *memory, files map[string]string, steps ...*step.Step) Options {
+	t.Helper()
+	m.t = t
+	root := filepath.Join(t.TempDir(), "shop")
+	for name, content := range files {
+		write(t, filepath.Join(root, name), content)
+	}
+	t.Cleanup(func() {
+		if len(m.running) > 0 {
+			t.Errorf("%d deployments were not stopped", len(m.running))
+		}
+	})
+	return Options{Root: root, Dir: t.TempDir(), Steps: steps, Engine: m, Settle: 1}
+}
+
+func write(t *testing.T, name, content string) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(name, []byte(content), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
