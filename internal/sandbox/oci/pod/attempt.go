@@ -145,17 +145,31 @@ func (a *attempt) startMarked() error {
 	return <-done
 }
 
+// stuckRuntime is how long the runtime may go on starting a container that is
+// no longer wanted. Cutting it short would leave more to clean up.
+const stuckRuntime = 5 * time.Second
+
 // awaitRunning waits for the pid file, which the runtime writes when the
 // container's program has been started.
 func (a *attempt) awaitRunning() error {
 	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()
+	hurry := a.p.ctx.Done()
+	var stuck <-chan time.Time
 	for {
 		ended := false
 		select {
 		case <-a.exited:
 			ended = true
 		case <-tick.C:
+		case <-hurry:
+			hurry, stuck = nil, time.After(stuckRuntime)
+			continue
+		case <-stuck:
+			a.cmd.Process.Kill()
+			a.cgroup.kill()
+			stuck = nil
+			continue
 		}
 		b, err := os.ReadFile(a.pidFile())
 		if pid, perr := strconv.Atoi(string(b)); err == nil && perr == nil && pid > 0 {

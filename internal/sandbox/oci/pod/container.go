@@ -38,7 +38,6 @@ type container struct {
 
 	stop    chan struct{} // closed when it is to end
 	ended   chan struct{} // closed when it runs no more, for good
-	once    sync.Once
 	started chan struct{} // closed when the startup probe first succeeded
 	hooked  chan struct{} // closed when it was first started and its postStart hook is over
 
@@ -95,7 +94,7 @@ func (c *container) live() {
 			return
 		default:
 		}
-		e, err := c.once1(n)
+		e, err := c.runOnce(n)
 		if err != nil && c.stopped() {
 			return
 		}
@@ -150,8 +149,8 @@ func (c *container) again(code int) bool {
 	return false
 }
 
-// once1 runs the container one time, to its end or until it is told to end.
-func (c *container) once1(n int) (ending, error) {
+// runOnce runs the container one time, to its end or until it is told to end.
+func (c *container) runOnce(n int) (ending, error) {
 	a, err := c.prepare(n)
 	if err == nil {
 		err = a.start()

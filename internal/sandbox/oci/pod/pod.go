@@ -110,7 +110,6 @@ type Pod struct {
 	all      []*container // init, then normal
 	changed  chan struct{}
 	failure  *FailedError
-	finished bool // every normal container has ended for good
 	stopOnce sync.Once
 	grace    int64 // seconds; set before stopping is closed
 	closeErr error

@@ -67,3 +67,64 @@ func TestSandboxAgent(t *testing.T) {
 	}
 	t.Logf("each line took %v", time.Since(began)/20)
 }
+
+func TestSandboxAuditID(t *testing.T) {
+	need(t)
+	o := newOptions(t, testImage(t, ocispec.ImageConfig{}, nil), one(":cat", "/proc/self/loginuid", ":sleep", "1m"))
+	o.AuditID = 7701
+	p := launch(t, o)
+	waitLog(t, p, "web: ")
+	if n := p.Notes(); len(n) > 0 {
+		t.Skipf("unproven: %v", n)
+	}
+	if got := p.Logs("web", 5); got != "7701" {
+		t.Errorf("the app's audit id is %s", got)
+	}
+	if got := run(t, p, ":cat", "/proc/self/loginuid"); got == "7701" {
+		t.Error("what Exec starts is marked as the app")
+	}
+}
+
+// Several pods at once, started and stopped from several goroutines.
+func TestSandboxManyPods(t *testing.T) {
+	need(t)
+	img := testImage(t, ocispec.ImageConfig{}, nil)
+	for range 4 {
+		o := newOptions(t, img, one(":serve", "8080"))
+		o.Spec.Containers[0].ReadinessProbe = &corev1.Probe{ProbeHandler: corev1.ProbeHandler{TCPSocket: &corev1.TCPSocketAction{Port: intstr.FromInt(8080)}}}
+		t.Run("", func(t *testing.T) {
+			t.Parallel()
+			p := launch(t, o)
+			ready(t, p)
+			if got := run(t, p, ":host"); got != "web-0" {
+				t.Errorf("host name %q", got)
+			}
+		})
+	}
+}
+
+// BenchmarkSandboxStart is the time from the call to the app's first answer.
+func BenchmarkSandboxStart(b *testing.B) {
+	need(b)
+	img := testImage(b, ocispec.ImageConfig{}, nil)
+	for b.Loop() {
+		b.StopTimer()
+		o := newOptions(b, img, one(":serve", "8080"))
+		b.StartTimer()
+		p, err := Start(b.Context(), o)
+		if err != nil {
+			b.Fatal(err)
+		}
+		for {
+			c, err := o.Dial(b.Context(), "tcp", "127.0.0.1:8080")
+			if err == nil {
+				c.Close()
+				break
+			}
+			time.Sleep(500 * time.Microsecond)
+		}
+		b.StopTimer()
+		p.Stop(0)
+		b.StartTimer()
+	}
+}

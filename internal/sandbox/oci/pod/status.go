@@ -62,7 +62,7 @@ func (p *Pod) Status() Status {
 		switch {
 		case c.kind == app.Normal:
 			s.Ready = s.Ready && cs.Ready
-			s.Completed = s.Completed && c.over0() && cs.Phase == Terminated && cs.ExitCode == 0
+			s.Completed = s.Completed && c.finished() && cs.Phase == Terminated && cs.ExitCode == 0
 		case c.sidecar():
 			s.Ready = s.Ready && cs.Ready
 		default:
@@ -201,8 +201,8 @@ func (c *container) status() ContainerStatus {
 	return c.state
 }
 
-// over0 says that the container has ended for good.
-func (c *container) over0() bool {
+// finished says that the container has ended for good.
+func (c *container) finished() bool {
 	select {
 	case <-c.ended:
 		return true
