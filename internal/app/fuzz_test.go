@@ -21,6 +21,7 @@ func FuzzLoad(f *testing.F) {
 			f.Add(string(file.Data))
 		}
 	}
+	f.Add("\ro")
 	f.Fuzz(func(t *testing.T, content string) {
 		lines := strings.Count(content, "\n") + 1
 		inside := func(p Pos) {

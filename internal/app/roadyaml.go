@@ -31,6 +31,11 @@ func parseConfig(content []byte) (*Config, error) {
 		p.File = FileName
 		return nil, &ConfigError{[]Problem{p}}
 	}
+	if m := newLineMap(content); m != nil {
+		for _, d := range docs {
+			m.renumber(d)
+		}
+	}
 	c := &Config{File: FileName, lines: map[string]int{}}
 	s := &strict{}
 	if len(docs) > 1 {

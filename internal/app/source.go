@@ -69,6 +69,14 @@ func (m lineMap) line(n int) int {
 	return m[min(n, len(m))-1]
 }
 
+// renumber gives every node of a tree its line as editors count it.
+func (m lineMap) renumber(n *yaml.Node) {
+	n.Line = m.line(n.Line)
+	for _, c := range n.Content {
+		m.renumber(c)
+	}
+}
+
 func newLineMap(content []byte) lineMap {
 	odd := bytes.Contains(content, []byte("\u0085")) || bytes.Contains(content, []byte("\u2028")) || bytes.Contains(content, []byte("\u2029"))
 	if !odd && bytes.Count(content, []byte("\r")) == bytes.Count(content, []byte("\r\n")) {
