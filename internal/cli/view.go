@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -32,7 +33,7 @@ type view struct {
 	now   string    // what is going on; "" for nothing
 	more  string    // a line from inside it
 	marks string    // the outcomes of the attacks that are going on
-	jobs  int       // how many of them are over
+	going []string  // the attacks that are going on
 	since time.Time // when it began
 	told  time.Time // when the last plain line was written
 	frame int
@@ -151,7 +152,7 @@ func (v *view) event(e walk.Event) {
 	case walk.StopStarted:
 		v.line("%s", v.styles.title.Render(fmt.Sprintf("%d.0  %s", e.Number, e.Title)))
 	case walk.PhaseStarted:
-		v.now, v.since, v.more, v.marks, v.jobs = fmt.Sprintf("%-*s %s", labelWidth, e.Phase, e.Detail), time.Now(), "", "", 0
+		v.now, v.since, v.more, v.marks, v.going = strings.TrimSpace(fmt.Sprintf("%-*s %s", labelWidth, e.Phase, e.Detail)), time.Now(), "", "", nil
 		v.paint()
 	case walk.Progress:
 		v.more = e.Line
@@ -163,6 +164,10 @@ func (v *view) event(e walk.Event) {
 		v.phaseDone(e)
 	case walk.CheckDone:
 		v.line("  %s %-*s %s: %s", v.mark(e.Check.OK), labelWidth, "check", e.Check.Name, e.Check.Detail)
+	case walk.AttackStarted:
+		v.going = append(v.going, e.Attack)
+		v.more = strings.Join(v.going, ", ")
+		v.paint()
 	case walk.AttackDone:
 		v.attackDone(e)
 	case walk.Found:
@@ -196,7 +201,9 @@ func (v *view) phaseDone(e walk.PhaseDone) {
 }
 
 func (v *view) attackDone(e walk.AttackDone) {
-	v.jobs++
+	if i := slices.Index(v.going, e.Attack); i >= 0 {
+		v.going = slices.Delete(v.going, i, i+1)
+	}
 	switch e.Cell.Verdict {
 	case step.Succeeded:
 		v.marks += v.styles.bad.Render("✗")
@@ -205,7 +212,7 @@ func (v *view) attackDone(e walk.AttackDone) {
 	default:
 		v.marks += v.styles.unknown.Render("?")
 	}
-	v.more = e.Attack
+	v.more = strings.Join(v.going, ", ")
 	v.paint()
 }
 

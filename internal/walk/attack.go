@@ -152,11 +152,13 @@ func (w *walker) attack(ctx context.Context, stop *Stop, side Side, l *lane, job
 		}
 		shared[j.key.target] = append(shared[j.key.target], j)
 	}
-	for _, t := range order {
-		group.Go(func() error { return w.inOrder(gctx, l.serving, t, false, shared[t], finish) })
-	}
+	begin := func(j job) { w.emit(AttackStarted{stop.Number, side, j.attack.Name, targetName(j.key.target)}) }
+	// Those with a pod of their own take longest, so they begin first.
 	for _, j := range own {
-		group.Go(func() error { return w.inOrder(gctx, l.serving, j.key.target, true, []job{j}, finish) })
+		group.Go(func() error { return w.inOrder(gctx, l.serving, j.key.target, true, []job{j}, begin, finish) })
+	}
+	for _, t := range order {
+		group.Go(func() error { return w.inOrder(gctx, l.serving, t, false, shared[t], begin, finish) })
 	}
 	err := group.Wait()
 	done(err == nil, tally(cells, jobs))
@@ -182,7 +184,7 @@ func (w *walker) lacks(a *step.Attack) string {
 }
 
 // inOrder sets up one scene and runs jobs in it. Only a cancellation is an error.
-func (w *walker) inOrder(ctx context.Context, dep sandbox.Deployment, t sandbox.Target, fresh bool, jobs []job, finish func(job, Cell)) error {
+func (w *walker) inOrder(ctx context.Context, dep sandbox.Deployment, t sandbox.Target, fresh bool, jobs []job, begin func(job), finish func(job, Cell)) error {
 	limit, cancel := context.WithTimeout(ctx, w.o.Ready)
 	scene, err := dep.Scene(limit, t, fresh)
 	cancel()
@@ -199,6 +201,7 @@ func (w *walker) inOrder(ctx context.Context, dep sandbox.Deployment, t sandbox.
 		defer scene.Close()
 	}
 	for _, j := range jobs {
+		begin(j)
 		c := w.act(ctx, j.attack, scene)
 		if ctx.Err() != nil {
 			return ctx.Err()

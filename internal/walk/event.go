@@ -72,6 +72,14 @@ type CheckDone struct {
 	Check CheckResult `json:"check"`
 }
 
+// AttackStarted says that an attack on one target begins.
+type AttackStarted struct {
+	Stop   int    `json:"stop"`
+	Side   Side   `json:"side"`
+	Attack string `json:"attack"`
+	Target string `json:"target"`
+}
+
 // AttackDone is the outcome of one attack on one target. The verdict is what the
 // attack itself said; the report's may be weaker, where nothing compares.
 type AttackDone struct {
@@ -102,13 +110,14 @@ type Note struct {
 	Text string `json:"text"`
 }
 
-func (Begun) event()        {}
-func (StopStarted) event()  {}
-func (PhaseStarted) event() {}
-func (Progress) event()     {}
-func (PhaseDone) event()    {}
-func (Found) event()        {}
-func (CheckDone) event()    {}
-func (AttackDone) event()   {}
-func (StopDone) event()     {}
-func (Note) event()         {}
+func (Begun) event()         {}
+func (StopStarted) event()   {}
+func (PhaseStarted) event()  {}
+func (Progress) event()      {}
+func (PhaseDone) event()     {}
+func (Found) event()         {}
+func (CheckDone) event()     {}
+func (AttackStarted) event() {}
+func (AttackDone) event()    {}
+func (StopDone) event()      {}
+func (Note) event()          {}
