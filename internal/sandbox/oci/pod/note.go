@@ -37,7 +37,7 @@ func (p *Pod) noteUnsupported() {
 		if sc := c.SecurityContext; sc != nil {
 			p.noteSecurity("container "+c.Name+": ", sc.AppArmorProfile, sc.SELinuxOptions)
 			if privileged(sc) {
-				p.note("container %s: privileged, but the host's device nodes are left out and /proc/sysrq-trigger is read-only", c.Name)
+				p.note("container %s: privileged, but the host's device nodes are left out, and /proc/sys, /sys and the cgroups are read-only, because they are the host's own", c.Name)
 			}
 		}
 		if c.TTY {

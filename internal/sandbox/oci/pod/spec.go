@@ -48,14 +48,13 @@ func (a *attempt) bundleSpec(img *ocispec.ImageConfig, env []corev1.EnvVar, ms [
 	s.Linux.Resources = r
 	s.Mounts = merge(s.Mounts, ms)
 	if privileged(sc) {
-		s.Linux.MaskedPaths, s.Linux.ReadonlyPaths = nil, []string{"/proc/sysrq-trigger"}
-		if err := oci.ApplyOpts(ctx, nil, nil, s, oci.WithWriteableSysfs, oci.WithWriteableCgroupfs); err != nil {
-			return nil, err
-		}
+		// A cluster leaves these writable. Here they are the kernel settings of the
+		// machine that the user sits at, so they are not.
+		s.Linux.MaskedPaths, s.Linux.ReadonlyPaths = nil, []string{"/proc/sys", "/proc/sysrq-trigger"}
 	} else if sc.ProcMount != nil && *sc.ProcMount == corev1.UnmaskedProcMount {
 		s.Linux.MaskedPaths, s.Linux.ReadonlyPaths = nil, nil
 	}
-	if !privileged(sc) && !p.cgroup.unified {
+	if !p.cgroup.unified {
 		// runc 1.1 leaves the tmpfs above the hierarchies of version 1 writable.
 		s.Linux.ReadonlyPaths = append([]string{cgroupRoot}, s.Linux.ReadonlyPaths...)
 	}
