@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"os"
 	"strconv"
@@ -126,7 +125,7 @@ func (r *run) up(ctx context.Context, e sandbox.Engine, dir string, port int) er
 			return err
 		}
 	} else {
-		info.write(r.stdout, r.stderr)
+		r.running(info)
 		r.say("road: Ctrl-C ends it")
 	}
 	<-ctx.Done()
@@ -190,16 +189,16 @@ func describe(rep *walk.Report, a *app.App, addr string, isDemo bool) *running {
 	return info
 }
 
-// write shows it: the address and the lines on stdout, the rest on stderr.
-func (i *running) write(stdout, stderr io.Writer) {
-	fmt.Fprintf(stderr, "road: %s at %d.0 answers on %s\n", i.App, i.Stop, i.URL)
-	if i.Holes {
-		fmt.Fprintln(stderr, "road: WARNING: this application runs any command that it is sent. Only this host can reach it; end it when you are done.")
+// running shows it: the address and the lines on stdout, the rest on stderr.
+func (c *command) running(i *running) {
+	c.say("road: %s at %d.0 answers on %s", i.App, i.Stop, i.URL)
+	if i.Holes { // a warning is no note: -q does not silence it
+		fmt.Fprintln(c.stderr, "road: WARNING: this application runs any command that it is sent. Only this host can reach it; end it when you are done.")
 	}
-	fmt.Fprintln(stdout, i.URL)
-	fmt.Fprintln(stderr, "road: try:")
+	fmt.Fprintln(c.stdout, i.URL)
+	c.say("road: try:")
 	for _, l := range i.Lines {
-		fmt.Fprintln(stderr, "    "+l)
+		c.say("    %s", l)
 	}
 }
 
@@ -209,7 +208,7 @@ func (c *command) told(b json.RawMessage) {
 	if json.Unmarshal(b, i) != nil {
 		return
 	}
-	i.write(c.stdout, c.stderr)
+	c.running(i)
 	c.say("road: road down ends it")
 }
 

@@ -99,15 +99,19 @@ func (v *view) wipe() {
 	}
 }
 
-// paint writes the moving line. Its width is asked anew each time: terminals
-// get resized, and a line that wraps cannot be written in place.
+// columns asks the terminal each time: terminals get resized, and a line that
+// wraps cannot be written in place.
+func (v *view) columns() int {
+	if n, _, err := term.GetSize(int(v.w.(*os.File).Fd())); err == nil && n > 0 {
+		return n
+	}
+	return 80
+}
+
+// paint writes the moving line.
 func (v *view) paint() {
 	if !v.live || v.now == "" {
 		return
-	}
-	cols := 80
-	if n, _, err := term.GetSize(int(v.w.(*os.File).Fd())); err == nil && n > 0 {
-		cols = n
 	}
 	line := fmt.Sprintf("  %s %s  %s", spin[v.frame%len(spin)], v.now, seconds(time.Since(v.since)))
 	if v.marks != "" {
@@ -116,7 +120,7 @@ func (v *view) paint() {
 	if v.more != "" {
 		line += "  " + v.styles.dim.Render(v.more)
 	}
-	io.WriteString(v.w, "\r\x1b[2K"+ansi.Truncate(line, cols-1, "…"))
+	io.WriteString(v.w, "\r\x1b[2K"+ansi.Truncate(line, v.columns()-1, "…"))
 }
 
 // line writes a finished line, above the moving one where there is one.
@@ -128,7 +132,9 @@ func (v *view) line(format string, args ...any) {
 		return
 	}
 	v.wipe()
-	fmt.Fprintln(v.w, strings.TrimRight(text, " "))
+	hang := strings.Repeat(" ", 5+labelWidth)
+	wrapped := strings.Split(ansi.Wrap(strings.TrimRight(text, " "), max(v.columns()-len(hang), 40), ""), "\n")
+	fmt.Fprintln(v.w, strings.Join(wrapped, "\n"+hang))
 	v.paint()
 }
 

@@ -20,7 +20,7 @@ func (t *text) matrix() {
 	for _, r := range m.Rows {
 		width = max(width, len(r.Attack))
 	}
-	width = min(width+3, t.width-5*len(m.Stops)-len(indent))
+	width = min(width+4, t.width-5*len(m.Stops)-len(indent))
 	parts := []string{indent, pad("", width)}
 	for _, s := range m.Stops {
 		parts = append(parts, pad(t.bold.Render(fmt.Sprintf("%d.0", s)), 5))
