@@ -67,6 +67,7 @@ func statusOf(err error) Status {
 		conf  *app.ConfigError
 		prob  app.Problem
 		build *image.BuildError
+		base  *image.BaseError
 	)
 	switch {
 	case err == nil:
@@ -75,6 +76,8 @@ func statusOf(err error) Status {
 		return f.status
 	case errors.Is(err, context.Canceled):
 		return Interrupted
+	case errors.As(err, &base):
+		return HostFault
 	case errors.As(err, &input), errors.As(err, &conf), errors.As(err, &prob), errors.As(err, &build):
 		return BadInput
 	}

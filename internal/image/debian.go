@@ -18,6 +18,7 @@ import (
 
 	"github.com/google/go-containerregistry/pkg/name"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+	"golang.org/x/sys/unix"
 )
 
 // A distribution is one whose images can be made from its packages.
@@ -179,22 +180,33 @@ func (s *Store) bootstrap(ctx context.Context, ref string, d *distribution, tmp,
 	return layoutOfTar(tar, dir)
 }
 
+// bootstrapError says why mmdebstrap failed: not the application's fault, so
+// no BuildError.
 func (s *Store) bootstrapError(ref string, d *distribution, err error) error {
 	var b *BuildError
 	if !errors.As(err, &b) {
 		return err
 	}
-	b.Reason = fmt.Sprintf("cannot make %s from %s's packages: mmdebstrap: %s", ref, d.name, b.Reason)
 	said := strings.Join(b.Output, "\n")
+	base := &BaseError{Ref: ref, Distribution: d.name, Reason: b.Reason}
+	for _, l := range b.Output { // apt's own errors say more than what follows from them
+		if strings.HasPrefix(l, "E: ") && len(base.Output) < 3 {
+			base.Output = append(base.Output, l)
+		}
+	}
 	switch {
 	case strings.Contains(said, "No space left on device"):
-		return b // explained by the caller
+		return fmt.Errorf("%w: %w", base, unix.ENOSPC)
 	case strings.Contains(said, "NO_PUBKEY") || strings.Contains(said, "no keyring") || strings.Contains(said, "signed-by"):
-		return withHint(b, "apt-get install "+d.keyring)
-	case strings.Contains(said, "Could not resolve") || strings.Contains(said, "Could not connect") || strings.Contains(said, "Unable to fetch"):
-		return withHint(b, "the package mirror does not answer: set ROAD_DEBIAN_MIRROR to one that does, or connect to a network")
+		return withHint(base, "apt-get install "+d.keyring)
+	case containsAny(said, "Could not resolve", "Temporary failure resolving", "Could not connect", "Unable to fetch", "Failed to fetch"):
+		return withHint(base, "the package mirror does not answer: set ROAD_DEBIAN_MIRROR to one that does, or connect this machine to a network")
 	}
-	return b
+	return base
+}
+
+func containsAny(s string, parts ...string) bool {
+	return slices.ContainsFunc(parts, func(p string) bool { return strings.Contains(s, p) })
 }
 
 // runTold runs c; say gets what mmdebstrap reports, the error its last lines.

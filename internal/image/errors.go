@@ -36,6 +36,32 @@ func (e *BuildError) Error() string {
 	return b.String()
 }
 
+// Hint says where to look.
+func (e *BuildError) Hint() string {
+	if e.File == "" {
+		return ""
+	}
+	return "correct " + e.File + ": road builds it as docker build does, and has changed nothing"
+}
+
+// A BaseError is a base image that could not be made from a distribution's
+// packages: the fault of this machine or its network.
+type BaseError struct {
+	Ref, Distribution string
+	Reason            string   // "mmdebstrap: exit status 25"
+	Output            []string // the errors that it told of
+}
+
+// Error says what could not be made and why, each of the tool's errors on a line
+// of its own.
+func (e *BaseError) Error() string {
+	s := fmt.Sprintf("cannot make %s from %s's packages: mmdebstrap: %s", e.Ref, e.Distribution, e.Reason)
+	for _, l := range e.Output {
+		s += "\n  " + l
+	}
+	return s
+}
+
 // A hinted error also says what to do about it.
 type hinted struct {
 	error

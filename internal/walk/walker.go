@@ -269,7 +269,8 @@ func count(n int, what string) string {
 
 func detailOf(err error, otherwise string) string {
 	if err != nil {
-		return err.Error()
+		line, _, _ := strings.Cut(err.Error(), "\n") // the whole of it comes with the error
+		return line
 	}
 	return otherwise
 }

@@ -1,0 +1,261 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"road/internal/sandbox/sandboxtest"
+	"road/internal/step"
+	"road/internal/walk"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+// programs builds road and its probe as a user does, once, and gives their folder.
+var programs = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "road-programs")
+	if err != nil {
+		return "", err
+	}
+	out, err := exec.Command("go", "build", "-o", dir+"/", "road/cmd/...").CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("%w: %s", err, out)
+	}
+	return dir, nil
+})
+
+func road(t *testing.T) string {
+	t.Helper()
+	sandboxtest.Need(t, "runc", "mmdebstrap")
+	dir, err := programs()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return filepath.Join(dir, "road")
+}
+
+// TestSandboxScript tells the stories that need a sandbox.
+func TestSandboxScript(t *testing.T) {
+	bin := filepath.Dir(road(t))
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata/sandbox",
+		Setup: func(e *testscript.Env) error {
+			e.Setenv("NO_COLOR", "1")
+			e.Setenv("BIN", bin)
+			e.Setenv("PATH", bin+":"+os.Getenv("PATH"))
+			if state, ok := os.LookupEnv("ROAD_STATE"); ok {
+				e.Setenv("ROAD_STATE", state)
+			}
+			return nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"status": status, "occupy": occupy},
+	})
+}
+
+// The seed's chapter: the demo from 1.0 to 2.0, as anybody runs it.
+func TestSandboxWalkDemo(t *testing.T) {
+	program := road(t)
+	before := remains(t)
+	cmd := exec.Command(program, "walk", "--to", "2", "-o", "json")
+	cmd.Dir = t.TempDir() // the demo is inside the program
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, stderr.String())
+	}
+	var r walk.Report
+	if err := json.Unmarshal(out, &r); err != nil {
+		t.Fatal(err)
+	}
+	if r.Schema != walk.Schema || len(r.Stops) != 2 || r.Stops[1].Step != "non-root" || r.Stops[1].Status != walk.Done {
+		t.Fatalf("not the report of a walk to 2.0: %s", out)
+	}
+	checkWorks(t, r.Stops)
+	checkDiff(t, r.Stops[1].Diff)
+	checkAttacks(t, r.Stops[1].Attacks)
+	checkProcess(t, r.Stops[1])
+	if bytes.Contains(out, []byte("only-for-the-demo")) || bytes.Contains(stderr.Bytes(), []byte("only-for-the-demo")) {
+		t.Error("the report holds the password of Redis")
+	}
+	sameRemains(t, before)
+}
+
+func checkWorks(t *testing.T, stops []*walk.Stop) {
+	t.Helper()
+	for _, s := range stops {
+		names := map[string]bool{}
+		for _, c := range s.Works.Checks {
+			if names[c.Name] = true; !c.OK {
+				t.Errorf("%d.0: check %s: %s", s.Number, c.Name, c.Detail)
+			}
+		}
+		if s.Works.Verdict != "works" || !names["counter"] || !names["kept"] {
+			t.Errorf("%d.0: %+v", s.Number, s.Works)
+		}
+	}
+}
+
+// checkDiff wants what the seed's chapter changes.
+func checkDiff(t *testing.T, diff string) {
+	t.Helper()
+	for _, want := range []string{
+		"+RUN chgrp -R 0 . && chmod -R g+rwX .\n", "+USER 5678\n",
+		"+      securityContext:\n+        runAsGroup: 4444\n+        runAsUser: 1234\n+        runAsNonRoot: true\n",
+		"-        image: road-to-secure-kubernetes:1\n+        image: road-to-secure-kubernetes:2\n",
+	} {
+		if !strings.Contains(diff, want) {
+			t.Errorf("the diff lacks %q:\n%s", want, diff)
+		}
+	}
+}
+
+// checkAttacks wants every attack of the step succeeded before and blocked after,
+// with the lines that show it.
+func checkAttacks(t *testing.T, attacks []*walk.AttackResult) {
+	t.Helper()
+	want := map[string][2]string{ // what the evidence before and after must hold
+		"install-package":         {"/usr/bin/ssh", "exit status 100"},
+		"overwrite-system-binary": {"attacker's bytes", "Permission denied"},
+		"read-shadow":             {"root:", "Permission denied"},
+		"host-root-file":          {"uid 0 ", "uid 1234 "},
+		"drop-in-dev":             {"/dev/", "Permission denied"},
+	}
+	seen := map[string]bool{}
+	for _, a := range attacks {
+		for side, c := range map[string]walk.Cell{"before": a.Before, "after": a.After, "alone": a.Alone} {
+			verdict := step.Blocked
+			if side == "before" {
+				verdict = step.Succeeded
+			}
+			if c.Verdict != verdict {
+				t.Errorf("%s on %s %s: %s %s %s", a.Name, a.Target, side, c.Verdict, c.Evidence, c.Reason)
+			}
+		}
+		if !strings.HasPrefix(a.Target, "deployment/") {
+			continue
+		}
+		seen[a.Name] = true
+		if w := want[a.Name]; !strings.Contains(a.Before.Evidence, w[0]) || !strings.Contains(a.After.Evidence, w[1]) {
+			t.Errorf("%s: evidence %q, then %q", a.Name, a.Before.Evidence, a.After.Evidence)
+		}
+		if a.Name == "install-package" && strings.Count(a.After.Evidence, "E: ") != 2 {
+			t.Errorf("install-package: want both lines of apt: %q", a.After.Evidence)
+		}
+	}
+	for name := range want {
+		if !seen[name] {
+			t.Errorf("%s was not tried on the web server", name)
+		}
+	}
+}
+
+// checkProcess wants the server's user the same inside and outside, and its
+// process number another.
+func checkProcess(t *testing.T, s *walk.Stop) {
+	t.Helper()
+	if len(s.Evidence) == 0 {
+		t.Fatal("no evidence beside the attacks")
+	}
+	user, pid := map[string]string{}, map[string]string{}
+	for line := range strings.Lines(s.Evidence[0].Text) {
+		if f := strings.Fields(line); len(f) > 3 && (f[0] == "inside" || f[0] == "outside") {
+			user[f[0]], pid[f[0]] = f[1], f[2]
+		}
+	}
+	if user["inside"] != "1234" || user["outside"] != "1234" || pid["inside"] != "1" || pid["outside"] == "1" || pid["outside"] == "" {
+		t.Errorf("users %v and processes %v in\n%s", user, pid, s.Evidence[0].Text)
+	}
+}
+
+// Whenever road is killed, the kernel takes its world, and road down the rest.
+func TestSandboxKilled(t *testing.T) {
+	program := road(t)
+	before := remains(t)
+	for i := range 4 {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Duration(500+rand.IntN(6000))*time.Millisecond)
+		cmd := exec.CommandContext(ctx, program, "walk", "--to", "2", "-q")
+		cmd.Dir = t.TempDir()
+		cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+		began := time.Now()
+		err := cmd.Run() // a context's end is SIGKILL, to the supervisor alone
+		cancel()
+		t.Logf("walk %d: %v after %v", i, err, time.Since(began).Round(time.Millisecond))
+	}
+	if out, err := exec.Command(program, "down").CombinedOutput(); err != nil {
+		t.Fatalf("road down: %v\n%s", err, out)
+	}
+	sameRemains(t, before)
+}
+
+// remains lists what a run could leave on a host: mounts, network namespaces,
+// links, nft tables, cgroups and processes.
+func remains(t *testing.T) []string {
+	t.Helper()
+	var all []string
+	lines := func(kind, text string) {
+		for line := range strings.Lines(text) {
+			all = append(all, kind+": "+strings.TrimSpace(line))
+		}
+	}
+	mounts, err := os.ReadFile("/proc/self/mounts")
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines("mount", string(mounts))
+	for kind, argv := range map[string][]string{
+		"netns": {"lsns", "-t", "net", "-n", "-o", "NS"},
+		"link":  {"ls", "/sys/class/net"},
+	} {
+		out, err := exec.Command(argv[0], argv[1:]...).CombinedOutput()
+		if err != nil {
+			t.Fatalf("%v: %v: %s", argv, err, out)
+		}
+		lines(kind, string(out))
+	}
+	groups, _ := filepath.Glob("/sys/fs/cgroup/*/road-*")
+	more, _ := filepath.Glob("/sys/fs/cgroup/road-*")
+	lines("cgroup", strings.Join(append(groups, more...), "\n"))
+	commands, _ := filepath.Glob("/proc/[0-9]*/exe")
+	for _, c := range commands {
+		exe, err := os.Readlink(c)
+		if base := filepath.Base(exe); err == nil && (base == "runc" || strings.HasPrefix(base, "road")) {
+			lines("process", filepath.Dir(c)+" "+exe)
+		}
+	}
+	slices.Sort(all)
+	return all
+}
+
+// sameRemains wants the host to be as it was. The kernel takes a moment to free
+// the namespaces of processes that were killed.
+func sameRemains(t *testing.T, before []string) {
+	t.Helper()
+	var added []string
+	for end := time.Now().Add(5 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+		added = added[:0]
+		for _, r := range remains(t) {
+			if _, was := slices.BinarySearch(before, r); !was {
+				added = append(added, r)
+			}
+		}
+		if len(added) == 0 || time.Now().After(end) {
+			break
+		}
+	}
+	if len(added) > 0 {
+		t.Errorf("left on the host:\n%s", strings.Join(added, "\n"))
+	}
+}
