@@ -4,6 +4,7 @@ package steps
 import (
 	"road/internal/step"
 	"road/steps/nonroot"
+	"road/steps/readonlyroot"
 )
 
 // All is the road. The application as first released is stop 1; the step at
@@ -11,7 +12,8 @@ import (
 // what he can change, then whom he can reach, then what is left to run, then
 // what the kernel still does for him.
 var All = []*step.Step{
-	nonroot.Step, // root inside is root outside: take it away first, everything later leans on it
+	nonroot.Step,      // root inside is root outside: take it away first, everything later leans on it
+	readonlyroot.Step, // what came with the image stays as it came, so nothing can be brought along
 }
 
 // Not on the road:

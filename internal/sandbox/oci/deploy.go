@@ -332,13 +332,16 @@ func (d *deployment) Learn(_ context.Context, s *app.Seen) error {
 	d.mu.Unlock()
 	var errs []error
 	for _, m := range members {
-		for _, c := range m.workload.Pod.Containers {
-			written, err := m.pod.Written(c.Name)
+		for c := range m.workload.Containers() {
+			if c.Kind == app.Ephemeral {
+				continue // never started with its pod
+			}
+			written, err := m.pod.Written(c.Spec.Name)
 			if err != nil {
 				errs = append(errs, err)
 				continue
 			}
-			in := s.Inside(m.workload.ID(), c.Name)
+			in := s.Inside(m.workload.ID(), c.Spec.Name)
 			in.Written = outermost(append(in.Written, written...))
 		}
 	}
