@@ -200,9 +200,10 @@ func TestSandboxIdleBuilder(t *testing.T) {
 		}
 		eventually(t, "the idle builder ends", func() bool { return len(running(s.o.Dir+"/bk")) == 0 })
 	}
-	if left, _ := filepath.Glob(s.o.Dir + "/tmp/*"); len(left) > 0 {
-		t.Error("left:", left)
-	}
+	eventually(t, "nothing of the builder is left", func() bool {
+		left, _ := filepath.Glob(s.o.Dir + "/tmp/*")
+		return len(left) == 0
+	})
 }
 
 func TestSandboxFullDisk(t *testing.T) {
