@@ -20,6 +20,20 @@ type AttachOptions struct {
 	Name      string
 	Namespace string
 	Labels    map[string]string
+
+	// Group ties endpoints together that policies may hold for and mean: the
+	// pods of one running application and those around it. Two applications in
+	// one namespace do not hold each other's. Endpoints of no group are peers
+	// for all.
+	Group string
+	Ports []NamedPort // what a policy may call by name
+}
+
+// A NamedPort is a container's port with a name.
+type NamedPort struct {
+	Name     string
+	Protocol string // "TCP", which is also the default, or "UDP"
+	Port     uint16
 }
 
 // An Endpoint is a network namespace on the network: a pod's, or one without any
@@ -27,6 +41,8 @@ type AttachOptions struct {
 type Endpoint struct {
 	Name, Namespace string
 	Labels          map[string]string
+	Group           string
+	Ports           []NamedPort
 	IP              netip.Addr
 	Path            string // where the namespace is pinned, for an OCI spec
 	FD              int    // open on it until Close
@@ -63,13 +79,33 @@ func (n *Network) attach(o AttachOptions, p *pool, prefix string, outside bool) 
 	if err != nil {
 		return nil, err
 	}
-	e := &Endpoint{Name: o.Name, Namespace: o.Namespace, Labels: maps.Clone(o.Labels), IP: ip,
+	return n.connect(o, ip, name, outside)
+}
+
+// AttachAt makes the endpoint of a machine outside the cluster with an address
+// of one's choice, which must lie in none of the network's ranges.
+func (n *Network) AttachAt(name string, ip netip.Addr) (*Endpoint, error) {
+	if podRange.Contains(ip) || serviceRange.Contains(ip) || outsideRange.Contains(ip) {
+		return nil, fmt.Errorf("attach %s: %s is not free to choose", name, ip)
+	}
+	n.mu.Lock()
+	n.links++
+	link := fmt.Sprint(outsideLink, n.links)
+	n.mu.Unlock()
+	return n.connect(AttachOptions{Name: name}, ip, link, true)
+}
+
+// connect makes the namespace and the link of an endpoint. Policies hold for it
+// before anything can run in it.
+func (n *Network) connect(o AttachOptions, ip netip.Addr, name string, outside bool) (*Endpoint, error) {
+	e := &Endpoint{Name: o.Name, Namespace: o.Namespace, Labels: maps.Clone(o.Labels), Group: o.Group, Ports: o.Ports, IP: ip,
 		Path: filepath.Join(n.dir, name), net: n, outside: outside}
+	var err error
 	if e.FD, err = world.NewNetNS(e.Path); err != nil {
 		return nil, fmt.Errorf("attach %s: %w", o.Name, err)
 	}
 	e.link = link{name: name, fd: e.FD, router: gateway, addr: ip}
-	if err := errors.Join(e.link.add(), n.fw.addHairpin(ip)); err != nil {
+	if err := errors.Join(n.enter(e), e.link.add(), n.fw.addHairpin(ip)); err != nil {
 		return nil, errors.Join(fmt.Errorf("attach %s: %w", o.Name, err), e.Close())
 	}
 	n.onClose(e.Close)
@@ -79,7 +115,7 @@ func (n *Network) attach(o AttachOptions, p *pool, prefix string, outside bool) 
 // Close takes the endpoint off the network. It may be called again.
 func (e *Endpoint) Close() error {
 	e.once.Do(func() {
-		e.err = errors.Join(e.link.remove(), e.net.fw.removeHairpin(e.IP),
+		e.err = errors.Join(e.link.remove(), e.net.leave(e), e.net.fw.removeHairpin(e.IP),
 			world.RemoveNetNS(e.Path), unix.Close(e.FD))
 		e.net.mu.Lock()
 		defer e.net.mu.Unlock()
@@ -90,6 +126,18 @@ func (e *Endpoint) Close() error {
 		}
 	})
 	return e.err
+}
+
+// named gives the pod's ports of a name.
+func (e *Endpoint) named(name string, protocol byte) []uint16 {
+	var out []uint16
+	for _, p := range e.Ports {
+		number, err := ServicePort{Protocol: p.Protocol}.protocol()
+		if p.Name == name && err == nil && number == protocol {
+			out = append(out, p.Port)
+		}
+	}
+	return out
 }
 
 // Addr is the endpoint's IP address.

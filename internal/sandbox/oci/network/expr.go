@@ -16,6 +16,7 @@ const (
 	reg0 = unix.NFT_REG32_00
 	reg1 = unix.NFT_REG32_01
 	reg2 = unix.NFT_REG32_02
+	reg3 = unix.NFT_REG32_03
 )
 
 // Offsets in the IPv4 header.
@@ -87,6 +88,16 @@ func stateNew() []expr.Any {
 	return []expr.Any{
 		&expr.Ct{Key: expr.CtKeySTATE, Register: reg0},
 		&expr.Bitwise{SourceRegister: reg0, DestRegister: reg0, Len: 4, Mask: native(expr.CtStateBitNEW), Xor: make([]byte, 4)},
+		&expr.Cmp{Op: expr.CmpOpNeq, Register: reg0, Data: make([]byte, 4)},
+	}
+}
+
+// stateKnown matches what belongs to a connection that was let through before:
+// its later packets, its answers, and errors about it.
+func stateKnown() []expr.Any {
+	return []expr.Any{
+		&expr.Ct{Key: expr.CtKeySTATE, Register: reg0},
+		&expr.Bitwise{SourceRegister: reg0, DestRegister: reg0, Len: 4, Mask: native(expr.CtStateBitESTABLISHED | expr.CtStateBitRELATED), Xor: make([]byte, 4)},
 		&expr.Cmp{Op: expr.CmpOpNeq, Register: reg0, Data: make([]byte, 4)},
 	}
 }

@@ -20,10 +20,14 @@ const (
 //
 //	prerouting, output (nat)   rewrite a Service's address to one of a backend
 //	postrouting (nat)          give a pod that called itself the router's address
-//	forward (filter)           keep the outside out; jump policy; refuse Services
-//	                           that nobody rewrote, and addresses nobody has
-//	output_filter              the same refusals for the node's own traffic
-//	policy                     empty: a place for network policies
+//	forward (filter)           keep the outside out; note who calls whom; jump
+//	                           policy; refuse Services that nobody rewrote, and
+//	                           addresses nobody has
+//	output_filter              the same refusals for the node's own traffic, which
+//	                           no policy holds
+//	policy                     let through what is known and what a pod says to
+//	                           itself; jump the chain of an isolated caller, then
+//	                           that of an isolated called pod
 //
 // Every change is one atomic batch.
 type firewall struct {
@@ -31,7 +35,11 @@ type firewall struct {
 	services *nftables.Set // address, protocol, port: goto a chain of its own
 	hairpin  *nftables.Set // source and destination, for every endpoint
 	policy   *nftables.Chain
+	flows    *nftables.Set // source, destination, protocol, port of every new connection
 	chains   int
+
+	isolatedOut *nftables.Set // pod: jump a chain of its own
+	isolatedIn  *nftables.Set
 }
 
 func newFirewall() (*firewall, error) {
@@ -45,7 +53,10 @@ func newFirewall() (*firewall, error) {
 		DataType: nftables.TypeVerdict}
 	f.hairpin = &nftables.Set{Table: f.table, Name: "hairpin",
 		KeyType: nftables.MustConcatSetType(nftables.TypeIPAddr, nftables.TypeIPAddr)}
-	for _, s := range []*nftables.Set{f.services, f.hairpin} {
+	f.isolatedOut = &nftables.Set{Table: f.table, Name: "isolated_out", IsMap: true, KeyType: nftables.TypeIPAddr, DataType: nftables.TypeVerdict}
+	f.isolatedIn = &nftables.Set{Table: f.table, Name: "isolated_in", IsMap: true, KeyType: nftables.TypeIPAddr, DataType: nftables.TypeVerdict}
+	f.flows = newFlowSet(f.table)
+	for _, s := range []*nftables.Set{f.services, f.hairpin, f.isolatedOut, f.isolatedIn, f.flows} {
 		if err := c.AddSet(s, nil); err != nil {
 			return nil, fmt.Errorf("nftables: %w", err)
 		}
@@ -82,6 +93,7 @@ func (f *firewall) addNAT(c *nftables.Conn) {
 func (f *firewall) addFilter(c *nftables.Conn) {
 	accept := nftables.ChainPolicyAccept
 	f.policy = c.AddChain(&nftables.Chain{Table: f.table, Name: "policy"})
+	f.addPolicy(c)
 	for name, hook := range map[string]*nftables.ChainHook{"forward": nftables.ChainHookForward, "output_filter": nftables.ChainHookOutput} {
 		ch := c.AddChain(&nftables.Chain{Table: f.table, Name: name, Type: nftables.ChainTypeFilter, Hooknum: hook,
 			Priority: nftables.ChainPriorityFilter, Policy: &accept})
@@ -90,6 +102,9 @@ func (f *firewall) addFilter(c *nftables.Conn) {
 			for _, p := range []netip.Prefix{podRange, serviceRange} {
 				e := append(fromOutside(), within(ipDest, p)...)
 				rule(append(append(e, stateNew()...), &expr.Verdict{Kind: expr.VerdictDrop})...)
+			}
+			for _, p := range []byte{unix.IPPROTO_TCP, unix.IPPROTO_UDP} {
+				rule(noteFlow(f.flows, p)...)
 			}
 			rule(&expr.Verdict{Kind: expr.VerdictJump, Chain: f.policy.Name})
 		}
@@ -102,6 +117,18 @@ func (f *firewall) addFilter(c *nftables.Conn) {
 			rule(append(e, &expr.Reject{Type: unix.NFT_REJECT_ICMP_UNREACH, Code: hostUnreachable})...)
 		}
 	}
+}
+
+// addPolicy adds the rules that lead to the chains of isolated pods. In the
+// forward hook a Service's address has been rewritten, so policies see pods.
+func (f *firewall) addPolicy(c *nftables.Conn) {
+	rule := func(e ...expr.Any) { c.AddRule(&nftables.Rule{Table: f.table, Chain: f.policy, Exprs: e}) }
+	rule(append(stateKnown(), &expr.Verdict{Kind: expr.VerdictReturn})...)
+	rule(load(ipSource, reg0), load(ipDest, reg1),
+		&expr.Lookup{SourceRegister: reg0, SetName: f.hairpin.Name, SetID: f.hairpin.ID},
+		&expr.Verdict{Kind: expr.VerdictReturn})
+	rule(load(ipSource, reg0), lookupVerdict(f.isolatedOut))
+	rule(load(ipDest, reg0), lookupVerdict(f.isolatedIn))
 }
 
 // ICMP codes that say so.

@@ -59,6 +59,8 @@ type Network struct {
 
 	mu       sync.Mutex
 	services map[serviceKey]*service
+	groups   map[string]*policyGroup
+	ends     map[*Endpoint]bool
 	pods     pool
 	outside  pool
 	clusterP pool
@@ -74,6 +76,8 @@ func New(w *world.World, o Options) (_ *Network, err error) {
 		world:    w,
 		dir:      filepath.Join(w.Run, "netns"),
 		services: map[serviceKey]*service{},
+		groups:   map[string]*policyGroup{},
+		ends:     map[*Endpoint]bool{},
 		pods:     newPool(podRange, node),
 		outside:  newPool(outsideRange),
 		clusterP: newPool(serviceRange, apiServer, dnsServer),
