@@ -49,7 +49,7 @@ func (d *deployment) start(ctx context.Context, w *app.Workload, index int, o me
 	if m.end, err = d.e.net.Attach(network.AttachOptions{Name: fmt.Sprintf("p%d", serial), Namespace: ns, Labels: o.labels}); err != nil {
 		return nil, err
 	}
-	id := fmt.Sprintf("%s-%d", cut(strings.ToLower(m.name), 50), serial)
+	id := podID(m.name, serial)
 	m.scratch = filepath.Join(d.e.w.Disk, "scratch", id)
 	if err := os.MkdirAll(m.scratch, 0o777); err == nil {
 		err = os.Chmod(m.scratch, 0o777) // as an emptyDir is, whatever the umask
@@ -148,6 +148,21 @@ func podName(w *app.Workload, index, serial int) string {
 		return fmt.Sprintf("%s-%d", w.Name, index)
 	}
 	return fmt.Sprintf("%s-%05x", cut(w.Name, 50), serial)
+}
+
+// podID gives a pod's id, which names its directories. The name is a manifest's,
+// which may be anything; the number makes the id unique whatever is left of it.
+func podID(name string, serial int) string {
+	clean := strings.Map(func(r rune) rune {
+		if r >= 'a' && r <= 'z' || r >= '0' && r <= '9' || r == '-' || r == '.' {
+			return r
+		}
+		return '-'
+	}, strings.ToLower(name))
+	if clean = cut(strings.TrimLeft(clean, "-."), 50); clean == "" {
+		clean = "pod"
+	}
+	return fmt.Sprintf("%s-%d", clean, serial)
 }
 
 // cut shortens s to n characters; what is left does not end in a dash or a dot.

@@ -123,6 +123,9 @@ func (p *Pod) sysctls() (map[string]string, error) {
 	}
 	for _, s := range p.spec.SecurityContext.Sysctls {
 		name := s.Name
+		if err := checkSysctl(name); err != nil {
+			return nil, err
+		}
 		// The slash form exists for names whose parts hold dots.
 		if dot, slash := strings.IndexByte(name, '.'), strings.IndexByte(name, '/'); slash >= 0 && (dot < 0 || slash < dot) {
 			name = strings.NewReplacer("/", ".", ".", "/").Replace(name)

@@ -80,8 +80,11 @@ func mode(m *int32) uint32 {
 // project adds all keys of data, or the items that are asked for.
 func project(files map[string]file, data map[string][]byte, items []corev1.KeyToPath, m uint32, optional *bool) error {
 	if len(items) == 0 {
-		for k, v := range data {
-			files[k] = file{data: v, mode: m}
+		for _, k := range sortedKeys(data) {
+			if err := checkKey(k); err != nil {
+				return err
+			}
+			files[k] = file{data: data[k], mode: m}
 		}
 		return nil
 	}

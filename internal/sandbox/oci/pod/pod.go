@@ -177,6 +177,9 @@ func (o Options) withDefaults() (Options, error) {
 	}
 	o.Name = first(o.Name, o.Meta.Name, o.ID)
 	o.Namespace = first(o.Namespace, o.Meta.Namespace, "default")
+	if err := checkNames(o); err != nil {
+		return o, fmt.Errorf("pod %s: %w", o.Name, err)
+	}
 	o.Hostname = first(o.Hostname, o.Spec.Hostname, o.Name)
 	o.Hostname = o.Hostname[:min(len(o.Hostname), 63)]
 	o.NodeName = first(o.Spec.NodeName, o.NodeName, "road")

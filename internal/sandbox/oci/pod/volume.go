@@ -113,6 +113,9 @@ func (p *Pod) claim(s *corev1.PersistentVolumeClaimVolumeSource) (*volume, error
 	if p.o.Sources.Claim == nil {
 		return nil, fmt.Errorf("persistentvolumeclaim %q not found", s.ClaimName)
 	}
+	if err := checkClaim(s.ClaimName); err != nil {
+		return nil, err
+	}
 	dir, err := p.o.Sources.Claim(s.ClaimName)
 	if err != nil {
 		return nil, err
