@@ -21,7 +21,7 @@ const cgroupRoot = "/sys/fs/cgroup"
 // bomb that a pod has no limit for is held here and not by the host.
 const (
 	nodeCgroup = "node"
-	nodeMemory = 2 << 30 // bytes
+	maxMemory  = 2 << 30 // bytes
 	nodePIDs   = 512     // processes and threads
 )
 
@@ -31,22 +31,41 @@ type limit struct {
 	optional    bool // kernels may be built without it
 }
 
+// nodeMemory is the node's memory on a host with total bytes: never more than
+// half, or a bomb would be the host's to deal with.
+func nodeMemory(total uint64) string {
+	return strconv.FormatUint(min(maxMemory, total/2), 10)
+}
+
+// totalMemory is the host's memory in bytes.
+func totalMemory() uint64 {
+	var i unix.Sysinfo_t
+	if unix.Sysinfo(&i) != nil {
+		return 2 * maxMemory
+	}
+	return uint64(i.Totalram) * uint64(i.Unit)
+}
+
 // nodeLimits gives, per hierarchy of cgroup v1, the files of the node's cgroup.
 // The cgroup of cpu has no limit of its own: weights share it out below.
-var nodeLimits = map[string][]limit{
-	"memory": {
-		{file: "memory.limit_in_bytes", value: strconv.Itoa(nodeMemory)},
-		{file: "memory.memsw.limit_in_bytes", value: strconv.Itoa(nodeMemory), optional: true},
-	},
-	"pids": {{file: "pids.max", value: strconv.Itoa(nodePIDs)}},
-	"cpu":  nil,
+func nodeLimits(memory string) map[string][]limit {
+	return map[string][]limit{
+		"memory": {
+			{file: "memory.limit_in_bytes", value: memory},
+			{file: "memory.memsw.limit_in_bytes", value: memory, optional: true},
+		},
+		"pids": {{file: "pids.max", value: strconv.Itoa(nodePIDs)}},
+		"cpu":  nil,
+	}
 }
 
 // nodeLimits2 is the same for cgroup v2.
-var nodeLimits2 = []limit{
-	{file: "memory.max", value: strconv.Itoa(nodeMemory)},
-	{file: "memory.swap.max", value: "0", optional: true},
-	{file: "pids.max", value: strconv.Itoa(nodePIDs)},
+func nodeLimits2(memory string) []limit {
+	return []limit{
+		{file: "memory.max", value: memory},
+		{file: "memory.swap.max", value: "0", optional: true},
+		{file: "pids.max", value: strconv.Itoa(nodePIDs)},
+	}
 }
 
 // unified says whether root is a cgroup v2 hierarchy.
@@ -61,6 +80,7 @@ func makeCgroups(root, id string) error {
 	if unified(root) {
 		return makeCgroups2(root, id)
 	}
+	limits := nodeLimits(nodeMemory(totalMemory()))
 	for _, h := range []string{"memory", "pids", "cpu"} {
 		base := filepath.Join(root, h)
 		if _, err := os.Stat(base); err != nil {
@@ -70,7 +90,7 @@ func makeCgroups(root, id string) error {
 		if err := os.Mkdir(dir, 0o755); err != nil {
 			return fmt.Errorf("make cgroup: %w", err)
 		}
-		if err := makeNode(dir, nodeLimits[h]); err != nil {
+		if err := makeNode(dir, limits[h]); err != nil {
 			return err
 		}
 	}
@@ -91,7 +111,7 @@ func makeCgroups2(root, id string) error {
 			_ = os.WriteFile(filepath.Join(d, "cgroup.subtree_control"), []byte("+"+c), 0)
 		}
 	}
-	return makeNode(dir, nodeLimits2)
+	return makeNode(dir, nodeLimits2(nodeMemory(totalMemory())))
 }
 
 func makeNode(parent string, limits []limit) error {

@@ -49,6 +49,7 @@ func contents(t *testing.T, root string) map[string]string {
 // On a file system that is no cgroup a write makes the file, so that what would
 // be written where can be seen.
 func TestMakeCgroups(t *testing.T) {
+	memory := nodeMemory(totalMemory())
 	for _, test := range []struct {
 		name string
 		have []string
@@ -57,18 +58,18 @@ func TestMakeCgroups(t *testing.T) {
 		{"v2", []string{"cgroup.controllers", "cgroup.subtree_control"}, map[string]string{
 			"cgroup.subtree_control":        "+cpu", // the last of three writes
 			"road-1/cgroup.subtree_control": "+cpu",
-			"road-1/node/memory.max":        "2147483648",
+			"road-1/node/memory.max":        memory,
 			"road-1/node/memory.swap.max":   "0",
 			"road-1/node/pids.max":          "512",
 		}},
 		{"v1", []string{"memory/tasks", "pids/tasks", "cpu/tasks", "devices/tasks"}, map[string]string{
-			"memory/road-1/node/memory.limit_in_bytes":       "2147483648",
-			"memory/road-1/node/memory.memsw.limit_in_bytes": "2147483648",
+			"memory/road-1/node/memory.limit_in_bytes":       memory,
+			"memory/road-1/node/memory.memsw.limit_in_bytes": memory,
 			"pids/road-1/node/pids.max":                      "512",
 		}},
 		{"hybrid without pids", []string{"memory/tasks", "unified/cgroup.controllers"}, map[string]string{
-			"memory/road-1/node/memory.limit_in_bytes":       "2147483648",
-			"memory/road-1/node/memory.memsw.limit_in_bytes": "2147483648",
+			"memory/road-1/node/memory.limit_in_bytes":       memory,
+			"memory/road-1/node/memory.memsw.limit_in_bytes": memory,
 		}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -83,6 +84,14 @@ func TestMakeCgroups(t *testing.T) {
 				t.Error("a name that is taken is used again")
 			}
 		})
+	}
+}
+
+func TestNodeMemory(t *testing.T) {
+	for total, want := range map[uint64]string{64 << 30: "2147483648", 4 << 30: "2147483648", 1 << 30: "536870912"} {
+		if got := nodeMemory(total); got != want {
+			t.Errorf("of %d bytes the node gets %s, want %s", total, got, want)
+		}
 	}
 }
 

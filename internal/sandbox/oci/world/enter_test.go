@@ -268,6 +268,24 @@ func TestSandboxWorldHasItsOwnNamespaces(t *testing.T) {
 	}
 }
 
+// How the host mounts its state, and its umask, must not reach the pods.
+func TestSandboxDiskHoldsNothingBack(t *testing.T) {
+	sandboxtest.Need(t)
+	state := t.TempDir()
+	if err := unix.Mount("strict", state, "tmpfs", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, ""); err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Unmount(state, unix.MNT_DETACH)
+	defer unix.Umask(unix.Umask(0o077))
+	p := startPlay(t, state, "disk")
+	if got, want := strings.TrimSpace(p.line(t)), "<nil> held back: 0x0, umask 022"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+	if st := p.status(t); st != 0 {
+		t.Errorf("status %d", st)
+	}
+}
+
 func TestSandboxExitStatusPasses(t *testing.T) {
 	sandboxtest.Need(t)
 	state := t.TempDir()

@@ -115,6 +115,13 @@ func setUp(s settings) error {
 	if err := unix.Mount(disk, diskDir, "", unix.MS_BIND, ""); err != nil {
 		return fmt.Errorf("bind %s: %w", disk, err)
 	}
+	// A host may mount the file system of its state nosuid, nodev or noexec. A
+	// volume that kept this would hold back what a cluster does not: an attack
+	// would be blocked, or the application broken, by the host. In a user
+	// namespace that may not change it, it stays.
+	if err := unix.Mount("", diskDir, "", unix.MS_REMOUNT|unix.MS_BIND, ""); err != nil && err != unix.EPERM {
+		return fmt.Errorf("remount %s: %w", diskDir, err)
+	}
 	return nil
 }
 

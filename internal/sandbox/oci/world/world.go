@@ -64,6 +64,7 @@ func Inside() *World { return inside }
 
 // arrive fills in inside from what PID 1 handed to this process.
 func arrive(s settings) {
+	unix.Umask(0o022) // as a node's daemons have it: what they make, containers read
 	for _, fd := range []int{workerHostNet, workerHostProc, workerReport} {
 		unix.CloseOnExec(fd)
 	}

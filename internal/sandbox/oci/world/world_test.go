@@ -51,6 +51,13 @@ var plays = map[string]func(*World) int{
 		json.NewEncoder(os.Stdout).Encode(seen(w))
 		return 0
 	},
+	"disk": func(w *World) int {
+		var st unix.Statfs_t
+		err := unix.Statfs(w.Disk, &st)
+		held := int64(st.Flags) & (unix.ST_NOSUID | unix.ST_NODEV | unix.ST_NOEXEC)
+		fmt.Printf("%v held back: %#x, umask %#o\n", err, held, unix.Umask(0))
+		return 0
+	},
 	// Makes some of everything and waits for its end.
 	"busy":     func(w *World) int { return busy(w) },
 	"detached": func(w *World) int { return busy(w) },
