@@ -271,12 +271,12 @@ func (c *checker) http(ctx context.Context, check app.Check) (string, []string, 
 		want = http.StatusOK
 	}
 	if want != anyStatus && resp.StatusCode != want {
-		return "", nil, fmt.Errorf("%s answers %s: %s", url, resp.Status, short(string(body)))
+		return "", nil, fmt.Errorf("%s answers %s: %s", url, resp.Status, c.short(string(body)))
 	}
 	if h.Body == "" {
 		return resp.Status, nil, nil
 	}
-	return match(h.Body, string(body))
+	return c.match(h.Body, string(body))
 }
 
 func (c *checker) tcp(ctx context.Context, check app.Check) (string, []string, error) {
@@ -302,17 +302,17 @@ func (c *checker) tcp(ctx context.Context, check app.Check) (string, []string, e
 	if t.Expect == "" {
 		return "connected", nil, nil
 	}
-	return expect(conn, t.Expect)
+	return c.expect(conn, t.Expect)
 }
 
 // expect reads until the pattern matches or the other side has said enough.
-func expect(r io.Reader, pattern string) (string, []string, error) {
+func (c *checker) expect(r io.Reader, pattern string) (string, []string, error) {
 	var got []byte
 	buf := make([]byte, 4096)
 	for {
 		n, err := r.Read(buf)
 		got = append(got, buf[:n]...)
-		said, groups, noMatch := match(pattern, string(got))
+		said, groups, noMatch := c.match(pattern, string(got))
 		if noMatch == nil {
 			return said, groups, nil
 		}
@@ -333,12 +333,12 @@ func (c *checker) pod(ctx context.Context, check app.Check) (string, []string, e
 		return "", nil, err
 	}
 	if out.Status != 0 {
-		return "", nil, fmt.Errorf("%s: exit status %d: %s", strings.Join(p.Command, " "), out.Status, short(out.Stderr+out.Stdout))
+		return "", nil, fmt.Errorf("%s: exit status %d: %s", strings.Join(p.Command, " "), out.Status, c.short(out.Stderr+out.Stdout))
 	}
 	if p.Stdout == "" {
 		return "exit status 0", nil, nil
 	}
-	return match(p.Stdout, out.Stdout)
+	return c.match(p.Stdout, out.Stdout)
 }
 
 func environment(env map[string]app.EnvValue) []corev1.EnvVar {
@@ -356,21 +356,22 @@ func environment(env map[string]app.EnvValue) []corev1.EnvVar {
 }
 
 // match finds pattern in text. What it gives as said is what matched.
-func match(pattern, text string) (string, []string, error) {
+func (c *checker) match(pattern, text string) (string, []string, error) {
 	re, err := regexp.Compile(pattern)
 	if err != nil {
 		return "", nil, &finalError{err}
 	}
 	groups := re.FindStringSubmatch(text)
 	if groups == nil {
-		return "", nil, fmt.Errorf("%q does not match %q", short(text), pattern)
+		return "", nil, fmt.Errorf("%q does not match %q", c.short(text), pattern)
 	}
-	return short(groups[0]), groups, nil
+	return c.short(groups[0]), groups, nil
 }
 
-// short cuts an answer to what fits a line.
-func short(s string) string {
-	s = strings.TrimSpace(s)
+// short cuts an answer to what fits a line. Secrets go first: half of one would
+// not be known again.
+func (c *checker) short(s string) string {
+	s = strings.TrimSpace(c.mask.text(s))
 	if len(s) > 200 {
 		s = strings.ToValidUTF8(s[:200], "") + "..."
 	}

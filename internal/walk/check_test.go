@@ -19,9 +19,14 @@ import (
 // checks runs one check against an HTTP server that stands for every Service.
 func checkOne(t *testing.T, h http.HandlerFunc, check app.Check) CheckResult {
 	t.Helper()
+	return checkWith(t, &masker{}, h, check)
+}
+
+func checkWith(t *testing.T, m *masker, h http.HandlerFunc, check app.Check) CheckResult {
+	t.Helper()
 	srv := httptest.NewServer(h)
 	defer srv.Close()
-	m := &memory{dial: func(ctx context.Context, addr string) (net.Conn, error) {
+	engine := &memory{dial: func(ctx context.Context, addr string) (net.Conn, error) {
 		if addr != "web:8080" {
 			return nil, fmt.Errorf("nobody is called %s", addr)
 		}
@@ -31,8 +36,8 @@ func checkOne(t *testing.T, h http.HandlerFunc, check app.Check) CheckResult {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &checker{app: a, dep: &memoryDeployment{m: m, app: a}, refs: map[string]string{"example.com/web": "example.com/web:1"},
-		mask: &masker{}, settle: 300 * time.Millisecond}
+	c := &checker{app: a, dep: &memoryDeployment{m: engine, app: a}, refs: map[string]string{"example.com/web": "example.com/web:1"},
+		mask: m, settle: 300 * time.Millisecond}
 	return c.run(context.Background(), check)
 }
 

@@ -2,8 +2,12 @@ package walk
 
 import (
 	"encoding/base64"
+	"encoding/json"
 	"fmt"
+	"html"
+	"net/url"
 	"regexp"
+	"slices"
 	"sort"
 	"strings"
 	"unicode"
@@ -29,8 +33,7 @@ var tokens = regexp.MustCompile(`eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-
 // A masker takes secrets out of text before it enters the report.
 type masker struct{ values []string }
 
-// newMasker knows every value of every Secret of a, as it is, in base64, and as
-// it stands in an address.
+// newMasker knows every value of every Secret of a, in each of its forms.
 func newMasker(a *app.App) *masker {
 	m := &masker{}
 	for _, o := range a.Objects {
@@ -57,7 +60,19 @@ func newMasker(a *app.App) *masker {
 		}
 		return m.values[i] < m.values[j]
 	})
+	m.values = slices.Compact(m.values)
 	return m
+}
+
+// forms gives a value as applications show it: as it is, in base64, in an
+// address, in JSON and in HTML.
+func forms(v string) []string {
+	b := []byte(v)
+	query := url.QueryEscape(v)
+	quoted, _ := json.Marshal(v) // a string: cannot fail
+	return []string{v, base64.StdEncoding.EncodeToString(b), base64.RawStdEncoding.EncodeToString(b), base64.RawURLEncoding.EncodeToString(b),
+		query, strings.ReplaceAll(query, "+", "%20"), url.PathEscape(v),
+		strings.Trim(string(quoted), `"`), html.EscapeString(v)}
 }
 
 func (m *masker) add(v string) {
@@ -65,7 +80,7 @@ func (m *masker) add(v string) {
 		if len(v) < shortest {
 			continue
 		}
-		m.values = append(m.values, v, base64.StdEncoding.EncodeToString([]byte(v)))
+		m.values = append(m.values, forms(v)...)
 		// The lines of a key or certificate are secrets of their own: evidence
 		// may show only one of them.
 		for _, line := range strings.Split(v, "\n") {
@@ -83,8 +98,24 @@ func (m *masker) text(s string) string {
 		s = strings.ReplaceAll(s, v, "***")
 	}
 	s = tokens.ReplaceAllString(s, "***")
-	return escape(s)
+	return Escape(s)
 }
+
+// error masks what an error says; its causes stay what they are.
+func (m *masker) error(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &maskedError{err, m.text(err.Error())}
+}
+
+type maskedError struct {
+	error
+	text string
+}
+
+func (e *maskedError) Error() string { return e.text }
+func (e *maskedError) Unwrap() error { return e.error }
 
 // line is text in one line.
 func (m *masker) line(s string) string {
@@ -102,7 +133,9 @@ func (m *masker) evidence(s string) string {
 	return strings.ToValidUTF8(head, "") + "\n[...]\n" + strings.ToValidUTF8(tail, "")
 }
 
-func escape(s string) string {
+// Escape makes text of unknown origin fit for a terminal: what would act on it
+// and not be seen, new lines and tabs aside, is written out, as \x1b.
+func Escape(s string) string {
 	s = strings.ReplaceAll(s, "\r\n", "\n")
 	clean := true
 	for _, r := range s {

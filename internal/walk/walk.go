@@ -74,7 +74,7 @@ func Walk(ctx context.Context, o Options) (*Report, error) {
 		err = w.next(ctx, p)
 	}
 	w.finish()
-	return w.report, interrupted(ctx, err)
+	return w.report, w.mask.error(interrupted(ctx, err))
 }
 
 // Attack runs every attack of the road once against the application as it
@@ -93,7 +93,7 @@ func Attack(ctx context.Context, o Options) (*Report, error) {
 		err = w.controlAll(ctx)
 	}
 	w.finish()
-	return w.report, interrupted(ctx, err)
+	return w.report, w.mask.error(interrupted(ctx, err))
 }
 
 // Up takes the application to the last stop of o without attacking it, and gives
@@ -115,7 +115,7 @@ func Up(ctx context.Context, o Options) (sandbox.Deployment, *app.App, *Report, 
 	}
 	if err != nil {
 		w.stopServing(ctx)
-		return nil, nil, w.report, interrupted(ctx, err)
+		return nil, nil, w.report, w.mask.error(interrupted(ctx, err))
 	}
 	return w.serving, w.app, w.report, nil
 }
