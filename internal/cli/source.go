@@ -122,13 +122,34 @@ func (s *source) materialize(dir string) (root, name string, err error) {
 	return root, demoName, nil
 }
 
+// hasManifests looks for a manifest in dir and the folders right below it. It
+// is only for a hint, so it does not read a whole home folder.
+func hasManifests(dir string) bool {
+	const most = 50
+	files := map[string][]byte{}
+	for _, pattern := range []string{"*.yaml", "*.yml", "*/*.yaml", "*/*.yml"} {
+		names, _ := filepath.Glob(filepath.Join(dir, pattern)) // fails for a bad pattern only
+		for _, name := range names[:min(len(names), most)] {
+			info, err := os.Stat(name)
+			if err != nil || !info.Mode().IsRegular() || info.Size() > 1<<20 {
+				continue
+			}
+			if content, err := os.ReadFile(name); err == nil {
+				files[filepath.ToSlash(name)] = content
+			}
+		}
+	}
+	a, err := app.LoadFiles("", files)
+	return err == nil && len(a.Workloads) > 0
+}
+
 // announce says which application it is about, where that is not obvious.
 func (s *source) announce(c *command, verb string) {
 	if s.path != "" {
 		return
 	}
 	c.say("road: %s the built-in demo, an application that is insecure on purpose", verb)
-	if a, err := app.Load("."); err == nil && len(a.Workloads) > 0 {
+	if hasManifests(".") {
 		c.say("road: hint: this folder has manifests: road walk .")
 	}
 }

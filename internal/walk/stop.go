@@ -42,6 +42,9 @@ func (w *walker) first(ctx context.Context) error {
 		return w.notWorking(err)
 	}
 	works, failed := w.checks(ctx, w.lane, stop)
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
 	stop.Works = works
 	if len(failed) > 0 {
 		return w.failing(works, failed)

@@ -218,12 +218,20 @@ func (w *walker) checks(ctx context.Context, l *lane, stop *Stop) (Works, []app.
 	var failed []app.Check
 	for _, check := range list {
 		res := c.run(ctx, check)
+		if ctx.Err() != nil { // an interruption says nothing of the application
+			works.Verdict = "broken"
+			break
+		}
 		works.Checks = append(works.Checks, res)
 		w.emit(CheckDone{stop.Number, res})
 		if !res.OK {
 			failed = append(failed, check)
 			works.Verdict = "broken"
 		}
+	}
+	if ctx.Err() != nil {
+		done(false, "interrupted")
+		return works, failed
 	}
 	done(len(failed) == 0, fmt.Sprintf("%d of %d pass", len(works.Checks)-len(failed), len(works.Checks)))
 	return works, failed
