@@ -10,6 +10,7 @@ import (
 
 	"road/internal/app"
 	"road/internal/step"
+	"road/internal/walk"
 
 	"github.com/spf13/cobra"
 )
@@ -168,7 +169,7 @@ func checkText(w io.Writer, s *source, r *checkReport) error {
 	b := bufio.NewWriter(w)
 	for _, f := range r.Findings {
 		pos := app.Pos{File: f.File, Line: f.Line}
-		fmt.Fprintln(b, withHint(s.place(pos)+": "+f.Message, f.Hint))
+		fmt.Fprintln(b, walk.Escape(withHint(s.place(pos)+": "+f.Message, f.Hint)))
 	}
 	if len(r.Findings) > 0 && len(r.Workloads) > 0 {
 		fmt.Fprintln(b)
@@ -178,7 +179,7 @@ func checkText(w io.Writer, s *source, r *checkReport) error {
 		if len(state.Missing) > 0 {
 			line += "; missing: " + strings.Join(state.Missing, ", ")
 		}
-		fmt.Fprintln(b, line)
+		fmt.Fprintln(b, walk.Escape(line))
 	}
 	return b.Flush()
 }

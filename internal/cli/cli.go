@@ -8,6 +8,8 @@
 //   - Bad input is refused before anything is started.
 //   - Nothing asks a question; --no-input is accepted for scripts that say so.
 //   - Exit status: see Status.
+//   - Names and messages from files pass through walk.Escape: a manifest must not
+//     act on the terminal of who checks it. A diff is what stands in the file.
 package cli
 
 import (
@@ -19,6 +21,8 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+
+	"road/internal/walk"
 
 	"github.com/spf13/cobra"
 )
@@ -110,6 +114,6 @@ func (c *command) root(name string) *cobra.Command {
 // say writes one line to stderr unless -q was given.
 func (c *command) say(format string, args ...any) {
 	if !c.quiet {
-		fmt.Fprintf(c.stderr, format+"\n", args...)
+		fmt.Fprintln(c.stderr, walk.Escape(fmt.Sprintf(format, args...)))
 	}
 }

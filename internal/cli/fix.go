@@ -10,6 +10,7 @@ import (
 	"road/internal/app"
 	"road/internal/edit"
 	"road/internal/step"
+	"road/internal/walk"
 
 	"github.com/spf13/cobra"
 )
@@ -155,7 +156,7 @@ func (f *fixer) output(src *source, original edit.Files, write bool) error {
 		return fmt.Errorf("write the fixes: %w", err)
 	}
 	for _, name := range sorted(f.changed) {
-		fmt.Fprintln(f.stdout, src.place(app.Pos{File: name}))
+		fmt.Fprintln(f.stdout, walk.Escape(src.place(app.Pos{File: name})))
 	}
 	return nil
 }

@@ -117,7 +117,7 @@ func (c *command) report(err error) int {
 
 // complain writes text under "road: error:", further lines of it set in.
 func complain(w io.Writer, what, text string) {
-	fmt.Fprintf(w, "road: %s: %s\n", what, strings.ReplaceAll(strings.TrimSpace(text), "\n", "\n    "))
+	fmt.Fprintf(w, "road: %s: %s\n", what, strings.ReplaceAll(walk.Escape(strings.TrimSpace(text)), "\n", "\n    "))
 }
 
 // leaves takes joined errors apart, down to those that carry a hint of their own.
