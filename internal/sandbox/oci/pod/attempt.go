@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -67,8 +68,10 @@ func (c *container) prepare(n int) (*attempt, error) {
 	if err != nil {
 		return nil, &configError{err}
 	}
-	if err := os.MkdirAll(a.bundle, 0o711); err != nil {
-		return nil, err
+	for _, d := range []string{a.bundle, a.disk} {
+		if err := os.MkdirAll(d, 0o711); err != nil {
+			return nil, err
+		}
 	}
 	a.env = env
 	ms, err := a.mounts(env, img.Config.Volumes)
@@ -292,11 +295,33 @@ func (a *attempt) finish() (ending, error) {
 // readMessage reads the termination log, the end of the output where the
 // container asks for it.
 func (a *attempt) readMessage() string {
-	b, _ := os.ReadFile(a.message)
+	b := readEnd(a.message, messageLimit)
 	if len(b) == 0 && a.code != 0 && a.c.spec.TerminationMessagePolicy == corev1.TerminationMessageFallbackToLogsOnError {
 		return a.c.log.lines(80)
 	}
-	return strings.TrimSpace(string(b[:min(len(b), 4096)]))
+	return strings.TrimSpace(string(b))
+}
+
+// messageLimit is how much of the termination log the kubelet reads: the end.
+const messageLimit = 4096
+
+// readEnd gives the last limit bytes of a file, which may be as large as its
+// writer liked.
+func readEnd(name string, limit int64) []byte {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil
+	}
+	defer f.Close()
+	if end, err := f.Seek(0, io.SeekEnd); err != nil || end > limit {
+		if _, err := f.Seek(-limit, io.SeekEnd); err != nil {
+			return nil
+		}
+	} else if _, err := f.Seek(0, io.SeekStart); err != nil {
+		return nil
+	}
+	b, _ := io.ReadAll(io.LimitReader(f, limit))
+	return b
 }
 
 // remove takes away the OCI container, its cgroup, mounts and directories.

@@ -36,7 +36,9 @@ func (p *Pod) writeFiles() error {
 		"hostname":    p.o.Hostname + "\n",
 		"resolv.conf": p.o.ResolvConf,
 	} {
-		if err := writeFile(filepath.Join(p.dir, name), []byte(text), 0o644); err != nil {
+		// On the disk: the container may write them, and would fill the tmpfs that
+		// all pods share.
+		if err := writeFile(filepath.Join(p.disk, name), []byte(text), 0o644); err != nil {
 			return err
 		}
 	}

@@ -28,7 +28,7 @@ func (a *attempt) mounts(env []corev1.EnvVar, imageVolumes map[string]struct{}) 
 		ms = append(ms, m)
 	}
 	if !mounted(ms, "/etc/hosts") {
-		ms = append(ms, bind("/etc/hosts", filepath.Join(a.p.dir, "hosts"), false))
+		ms = append(ms, bind("/etc/hosts", filepath.Join(a.p.disk, "hosts"), false))
 	}
 	log, err := a.terminationLog()
 	if err != nil {
@@ -43,10 +43,10 @@ func (a *attempt) mounts(env []corev1.EnvVar, imageVolumes map[string]struct{}) 
 	}
 	ro := readOnlyRoot(a.c.spec)
 	if !mounted(ms, "/etc/hostname") {
-		ms = append(ms, bind("/etc/hostname", filepath.Join(a.p.dir, "hostname"), ro))
+		ms = append(ms, bind("/etc/hostname", filepath.Join(a.p.disk, "hostname"), ro))
 	}
 	if !mounted(ms, "/etc/resolv.conf") {
-		ms = append(ms, bind("/etc/resolv.conf", filepath.Join(a.p.dir, "resolv.conf"), ro))
+		ms = append(ms, bind("/etc/resolv.conf", filepath.Join(a.p.disk, "resolv.conf"), ro))
 	}
 	if !mounted(ms, "/dev/shm") {
 		ms = append(ms, bind("/dev/shm", filepath.Join(a.p.dir, "shm"), false))
@@ -202,7 +202,7 @@ func (a *attempt) pin(fd int, name string) (string, error) {
 // terminationLog is the file in which a container may say why it ended; everyone
 // may write it, whatever the root file system allows.
 func (a *attempt) terminationLog() (specs.Mount, error) {
-	a.message = filepath.Join(a.bundle, "termination-log")
+	a.message = filepath.Join(a.disk, "termination-log")
 	if err := writeFile(a.message, nil, 0o666); err != nil {
 		return specs.Mount{}, err
 	}

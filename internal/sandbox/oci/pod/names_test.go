@@ -19,18 +19,18 @@ func TestSandboxNamesStayBelow(t *testing.T) {
 	}
 	up := strings.Repeat("../", 20) + victim[1:]
 	volume := func(name string, s corev1.VolumeSource) *corev1.PodSpec {
-		spec := one("serve")
+		spec := one(":sleep", "1m")
 		spec.Volumes = []corev1.Volume{{Name: name, VolumeSource: s}}
 		return spec
 	}
 	sysctl := func(name string) *corev1.PodSpec {
-		spec := one("serve")
+		spec := one(":sleep", "1m")
 		spec.SecurityContext = &corev1.PodSecurityContext{Sysctls: []corev1.Sysctl{{Name: name, Value: "1"}}}
 		return spec
 	}
-	container := one("serve")
+	container := one(":sleep", "1m")
 	container.Containers[0].Name = up + "/log"
-	twice := one("serve")
+	twice := one(":sleep", "1m")
 	twice.Containers = append(twice.Containers, twice.Containers[0])
 	for name, spec := range map[string]*corev1.PodSpec{
 		"volume":     volume(up, corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}),
