@@ -8,11 +8,20 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"time"
 )
 
 // ErrEnded says that the stream to the probe ended: it was killed, or could not
 // start. What was asked of it then is unproven.
 var ErrEnded = errors.New("the probe ended")
+
+// firstWord is how long a probe may take to start: an exec into a container that
+// is held back to a twentieth of a processor takes half a second.
+var firstWord = 30 * time.Second
+
+// lineLimit is how long a line may be, in bytes. The stream comes from inside a
+// container, where others can write to it too.
+const lineLimit = 64 << 20
 
 // A Client asks one running probe. Many requests may be under way at once.
 type Client struct {
@@ -27,7 +36,8 @@ type Client struct {
 	why     error // wraps ErrEnded; set before ended is closed
 }
 
-// NewClient waits for the probe's first word on stream. The client owns stream
+// NewClient waits for the probe's first word on stream, for half a minute at
+// most: a runtime can hang in a container that its limits strangle. The client owns stream
 // from then on; closing it, here or elsewhere, ends the client.
 func NewClient(stream io.ReadWriteCloser) (*Client, error) {
 	c := &Client{
@@ -37,7 +47,11 @@ func NewClient(stream io.ReadWriteCloser) (*Client, error) {
 		pending: map[int]chan *Reply{},
 	}
 	in := bufio.NewReader(stream)
-	line, err := in.ReadBytes('\n')
+	late := time.AfterFunc(firstWord, func() { stream.Close() })
+	line, err := readLine(in, lineLimit)
+	if !late.Stop() && err != nil {
+		err = fmt.Errorf("silent for %s", firstWord)
+	}
 	if err != nil {
 		stream.Close()
 		return nil, fmt.Errorf("%w before its first word: %w", ErrEnded, unexpected(err))
@@ -124,7 +138,7 @@ func (c *Client) forget(id int) {
 // read hands each reply to who waits for it, until the stream ends.
 func (c *Client) read(in *bufio.Reader) {
 	for {
-		line, err := in.ReadBytes('\n')
+		line, err := readLine(in, lineLimit)
 		if err != nil {
 			c.end(fmt.Errorf("%w: %w", ErrEnded, unexpected(err)))
 			return
@@ -181,6 +195,21 @@ func (r *Reply) decode(verb string, into any) error {
 		return fmt.Errorf("the probe's answer to %s: %w", verb, err)
 	}
 	return nil
+}
+
+// readLine is ReadBytes('\n') for a line of at most limit bytes.
+func readLine(in *bufio.Reader, limit int) ([]byte, error) {
+	var line []byte
+	for {
+		part, err := in.ReadSlice('\n')
+		if len(line)+len(part) > limit {
+			return nil, fmt.Errorf("a line of more than %d bytes", limit)
+		}
+		line = append(line, part...)
+		if err != bufio.ErrBufferFull {
+			return line, err
+		}
+	}
 }
 
 // unexpected makes an end in the middle of something an error that reads as one.
