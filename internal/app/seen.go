@@ -48,6 +48,11 @@ type SeenInside struct {
 	Written []string `json:"written"` // directories of the image whose content changed, sorted, none below another
 	Denied  []Denied `json:"denied"`  // what a stricter run was refused
 	Listens []int    `json:"listens"` // TCP ports that the app listened on
+
+	// What the container's pod called, the same for all its containers. Connects
+	// is nil where nobody looked, and empty where the pod called nobody.
+	Connects []Connection `json:"connects"`
+	Resolves bool         `json:"resolves"` // it asked cluster DNS
 }
 
 // A Denied is one thing that the application was seen to need and not get.

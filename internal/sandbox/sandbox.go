@@ -167,6 +167,8 @@ type Scene struct {
 	Node      Node
 	Attacker  Host // a host of the attacker's, outside the cluster
 	Neighbour Host // another pod of the same namespace
+	Control   Control
+	Addr      string // the attacked pod's IP address
 
 	// Fresh gives the scene of another pod of its own, from the same spec with
 	// mods; Close ends it.

@@ -80,7 +80,7 @@ func (d *deployment) Client(_ context.Context, o sandbox.ClientOptions) (sandbox
 	if err != nil {
 		return nil, err
 	}
-	end, err := d.e.net.Attach(network.AttachOptions{Name: fmt.Sprintf("c%d", d.e.next()), Namespace: ns, Labels: labels})
+	end, err := d.e.net.Attach(network.AttachOptions{Name: fmt.Sprintf("c%d", d.e.next()), Namespace: ns, Labels: labels, Group: d.group})
 	if err != nil {
 		return nil, err
 	}
@@ -188,7 +188,7 @@ func (d *deployment) Publish(ctx context.Context, addr, name string, port int) (
 	if err != nil {
 		return nil, err
 	}
-	end, err := d.e.net.Attach(network.AttachOptions{Name: fmt.Sprintf("c%d", d.e.next()), Namespace: ns, Labels: labels})
+	end, err := d.e.net.Attach(network.AttachOptions{Name: fmt.Sprintf("c%d", d.e.next()), Namespace: ns, Labels: labels, Group: d.group})
 	if err != nil {
 		return nil, err
 	}

@@ -34,11 +34,13 @@ type deployment struct {
 	o        sandbox.DeployOptions
 	services []*service
 	claims   string // directory of the volume claims
+	group    string // of its endpoints, which its policies hold for
 	ctx      context.Context
 	cancel   context.CancelFunc
 	work     sync.WaitGroup
 
 	mu        sync.Mutex
+	calls     calls
 	members   []*member
 	starting  int   // workloads whose pods are still being created
 	failed    error // why a pod could not be created
@@ -69,7 +71,7 @@ func (e *engine) Deploy(ctx context.Context, a *app.App, o sandbox.DeployOptions
 		}
 		return e.Deploy(ctx, a, o)
 	}
-	d := &deployment{e: e, app: a, images: images, o: o, services: servicesOf(a)}
+	d := &deployment{e: e, app: a, images: images, o: o, services: servicesOf(a), group: fmt.Sprintf("deployment-%d", e.next())}
 	d.claims = filepath.Join(e.w.Disk, "claims", o.Claims)
 	if o.Claims == "" {
 		d.claims = filepath.Join(e.w.Disk, "claims", fmt.Sprintf("own-%d", e.next()))
@@ -79,7 +81,7 @@ func (e *engine) Deploy(ctx context.Context, a *app.App, o sandbox.DeployOptions
 	}
 	// The deployment outlives the call that made it; Stop ends it.
 	d.ctx, d.cancel = context.WithCancel(context.WithoutCancel(ctx))
-	if err := d.addServices(); err != nil {
+	if err := errors.Join(d.setPolicies(), d.addServices()); err != nil {
 		d.cancel()
 		return nil, err
 	}
@@ -176,6 +178,7 @@ func (d *deployment) join(ctx context.Context, w *app.Workload, index int) error
 	}
 	d.mu.Lock()
 	d.members = append(d.members, m)
+	d.calls.place(m.end.IP, w.ID())
 	d.mu.Unlock()
 	return nil
 }
@@ -307,6 +310,7 @@ func (d *deployment) Stop(context.Context) error {
 	for _, s := range d.services {
 		errs = append(errs, d.e.net.RemoveService(s.namespace, s.name))
 	}
+	errs = append(errs, d.e.net.SetPolicies(d.group, network.Policies{}))
 	if d.o.Claims == "" {
 		errs = append(errs, os.RemoveAll(d.claims))
 	}
@@ -345,5 +349,5 @@ func (d *deployment) Learn(_ context.Context, s *app.Seen) error {
 			in.Written = outermost(append(in.Written, written...))
 		}
 	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, d.learnCalls(s))...)
 }

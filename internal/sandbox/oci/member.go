@@ -46,7 +46,8 @@ func (d *deployment) start(ctx context.Context, w *app.Workload, index int, o me
 	}
 	ns := namespaceOf(w.Object)
 	var err error
-	if m.end, err = d.e.net.Attach(network.AttachOptions{Name: fmt.Sprintf("p%d", serial), Namespace: ns, Labels: o.labels}); err != nil {
+	if m.end, err = d.e.net.Attach(network.AttachOptions{Name: fmt.Sprintf("p%d", serial), Namespace: ns, Labels: o.labels,
+		Group: d.group, Ports: namedPorts(o.spec)}); err != nil {
 		return nil, err
 	}
 	id := podID(m.name, serial)

@@ -21,6 +21,7 @@ import (
 	"road/internal/image"
 	"road/internal/sandbox"
 	"road/internal/sandbox/oci/network"
+	"road/internal/sandbox/oci/standin"
 	"road/internal/sandbox/oci/world"
 
 	"golang.org/x/sys/unix"
@@ -54,6 +55,7 @@ type engine struct {
 	prepared map[*app.App]map[string]*image.Image // by Image.Ref
 	first    map[string]*image.Image              // by image name: as it was prepared first
 	attacker *network.Endpoint
+	around   map[sandbox.StandIn]*standin.Server
 }
 
 var _ sandbox.Engine = (*engine)(nil)
@@ -76,7 +78,6 @@ func New(ctx context.Context, o Options) (sandbox.Engine, error) {
 	}
 	e := &engine{o: o, w: w, prepared: map[*app.App]map[string]*image.Image{}, first: map[string]*image.Image{}}
 	e.info = sandbox.Info{Name: "oci", Runtime: version, Kernel: kernelVersion(), Lacks: map[sandbox.Power]string{
-		sandbox.NetworkPolicy:  "this version does not enforce NetworkPolicies",
 		sandbox.UserNamespaces: "this version runs every pod with the host's users",
 	}}
 	if e.issuer, err = newIssuer(); err != nil {
@@ -84,6 +85,12 @@ func New(ctx context.Context, o Options) (sandbox.Engine, error) {
 	}
 	if e.net, err = network.New(w, network.Options{}); err != nil {
 		return nil, fmt.Errorf("set up the network: %w", err)
+	}
+	if err = e.surround(ctx); err != nil {
+		return nil, errors.Join(err, e.net.Close())
+	}
+	if err := e.net.ProvePolicies(ctx); err != nil {
+		e.info.Lacks[sandbox.NetworkPolicy] = err.Error()
 	}
 	e.store, err = image.Open(image.Options{Dir: w.State, CgroupParent: w.Cgroup + "/build", Offline: o.Offline, Dial: w.DialHost})
 	if err != nil {
@@ -98,7 +105,11 @@ func (e *engine) Info() sandbox.Info { return e.info }
 // Close ends everything that the engine started. The world takes away whatever
 // is left.
 func (e *engine) Close() error {
-	return errors.Join(e.store.Close(), e.net.Close())
+	errs := []error{e.store.Close()}
+	for _, s := range e.around {
+		errs = append(errs, s.Close())
+	}
+	return errors.Join(append(errs, e.net.Close())...)
 }
 
 // next gives a number that no pod of this engine has had.

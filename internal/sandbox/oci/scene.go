@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"road/internal/app"
 	"road/internal/probe"
@@ -157,6 +158,9 @@ func (d *deployment) Scene(ctx context.Context, t sandbox.Target, fresh bool, mo
 	if w == nil {
 		return nil, fmt.Errorf("there is no workload %q", t.Workload)
 	}
+	if err := d.attacked(); err != nil {
+		return nil, err
+	}
 	if !fresh && len(mods) == 0 {
 		if ms := d.of(w.ID()); len(ms) > 0 {
 			return d.scene(ctx, ms[0], t, false)
@@ -216,6 +220,7 @@ func (d *deployment) scene(ctx context.Context, m *member, t sandbox.Target, own
 	f := &foothold{d: d, p: m, container: t.Container}
 	s := &sandbox.Scene{
 		App: d.app, Target: t, Foothold: f, Node: node, Attacker: attacker, Neighbour: neighbour,
+		Control: control{d.e.around, m.end.IP, time.Now()}, Addr: m.end.Addr(),
 		Volume: pod.ScratchDestination,
 		Fresh: func(ctx context.Context, mods ...func(*corev1.PodSpec)) (*sandbox.Scene, error) {
 			return d.Scene(ctx, t, true, mods...)
@@ -240,15 +245,7 @@ func (d *deployment) scene(ctx context.Context, m *member, t sandbox.Target, own
 // around gives the attacker's host, one for the engine, and the neighbour pod,
 // one for the deployment.
 func (d *deployment) around() (attacker, neighbour *network.Endpoint, err error) {
-	d.e.mu.Lock()
-	if d.e.attacker == nil {
-		d.e.attacker, err = d.e.net.AttachOutside("attacker")
-	}
 	attacker = d.e.attacker
-	d.e.mu.Unlock()
-	if err != nil {
-		return nil, nil, err
-	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.neighbour == nil {
@@ -256,7 +253,7 @@ func (d *deployment) around() (attacker, neighbour *network.Endpoint, err error)
 		if err != nil {
 			return nil, nil, err
 		}
-		d.neighbour, err = d.e.net.Attach(network.AttachOptions{Name: fmt.Sprintf("n%d", d.e.next()), Namespace: ns, Labels: map[string]string{"app": "neighbour"}})
+		d.neighbour, err = d.e.net.Attach(network.AttachOptions{Name: fmt.Sprintf("n%d", d.e.next()), Namespace: ns, Labels: map[string]string{"app": "neighbour"}, Group: d.group})
 		if err != nil {
 			return nil, nil, err
 		}

@@ -4,12 +4,16 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
 	"fmt"
 	"math/big"
+	"net"
 	"time"
+
+	"road/internal/sandbox/oci/network"
 
 	"github.com/golang-jwt/jwt/v5"
 )
@@ -17,8 +21,9 @@ import (
 // An issuer stands for the cluster's certificate authority and its signer of
 // service account tokens. Its key lives as long as the engine.
 type issuer struct {
-	key *ecdsa.PrivateKey
-	ca  []byte // PEM
+	key  *ecdsa.PrivateKey
+	ca   []byte // PEM
+	cert *x509.Certificate
 }
 
 // tokenLife is how long a projected token is good for: the kubelet asks for an
@@ -40,7 +45,43 @@ func newIssuer() (*issuer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &issuer{key, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})}, nil
+	if cert, err = x509.ParseCertificate(der); err != nil {
+		return nil, err
+	}
+	return &issuer{key, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), cert}, nil
+}
+
+// serving makes the certificate with which the API server shows itself.
+func (i *issuer) serving() (tls.Certificate, error) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return tls.Certificate{}, err
+	}
+	cert := &x509.Certificate{
+		SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: "kube-apiserver"},
+		NotBefore: i.cert.NotBefore, NotAfter: i.cert.NotAfter,
+		DNSNames:    []string{"kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local"},
+		IPAddresses: []net.IP{network.APIServer.AsSlice()},
+		KeyUsage:    x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+	}
+	der, err := x509.CreateCertificate(rand.Reader, cert, i.cert, &key.PublicKey, i.key)
+	if err != nil {
+		return tls.Certificate{}, err
+	}
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, nil
+}
+
+// audience is who the tokens are for, and who signs them.
+const audience = "https://kubernetes.default.svc.cluster.local"
+
+// who says whose token it is, as the API server does that made it.
+func (i *issuer) who(token string) (string, error) {
+	t, err := jwt.Parse(token, func(*jwt.Token) (any, error) { return &i.key.PublicKey, nil },
+		jwt.WithValidMethods([]string{jwt.SigningMethodES256.Alg()}), jwt.WithAudience(audience), jwt.WithIssuer(audience), jwt.WithExpirationRequired())
+	if err != nil {
+		return "", err
+	}
+	return t.Claims.GetSubject()
 }
 
 // token signs a token for a service account, bound to a pod, with the claims
@@ -48,8 +89,8 @@ func newIssuer() (*issuer, error) {
 func (i *issuer) token(namespace, account, pod string) (string, error) {
 	now := time.Now()
 	t := jwt.NewWithClaims(jwt.SigningMethodES256, jwt.MapClaims{
-		"aud": []string{"https://kubernetes.default.svc.cluster.local"},
-		"iss": "https://kubernetes.default.svc.cluster.local",
+		"aud": []string{audience},
+		"iss": audience,
 		"sub": fmt.Sprintf("system:serviceaccount:%s:%s", namespace, account),
 		"iat": now.Unix(), "nbf": now.Unix(), "exp": now.Add(tokenLife).Unix(),
 		"kubernetes.io": map[string]any{

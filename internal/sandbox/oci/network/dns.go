@@ -27,6 +27,7 @@ type Query struct {
 	Name  string // with the dot at its end
 	Type  string // "A"
 	Rcode string // of the answer: "NOERROR"
+	Addrs []netip.Addr
 }
 
 // queriesKept is how many questions the name server remembers.
@@ -97,7 +98,7 @@ func (d *nameServer) handle(w dns.ResponseWriter, r *dns.Msg) {
 		return
 	}
 	m := d.answer(r)
-	d.remember(w.RemoteAddr(), r.Question[0], m.Rcode)
+	d.remember(w.RemoteAddr(), r.Question[0], m)
 	if _, udp := w.RemoteAddr().(*net.UDPAddr); udp {
 		size := dns.MinMsgSize
 		if o := r.IsEdns0(); o != nil {
@@ -160,9 +161,9 @@ func (d *nameServer) local(r *dns.Msg, name string) *dns.Msg {
 	return m
 }
 
-func (d *nameServer) remember(from net.Addr, q dns.Question, rcode int) {
+func (d *nameServer) remember(from net.Addr, q dns.Question, answer *dns.Msg) {
 	a, _ := netip.ParseAddrPort(from.String())
-	entry := Query{time.Now(), a.Addr().Unmap(), q.Name, dns.TypeToString[q.Qtype], dns.RcodeToString[rcode]}
+	entry := Query{time.Now(), a.Addr().Unmap(), q.Name, dns.TypeToString[q.Qtype], dns.RcodeToString[answer.Rcode], addresses(answer)}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if len(d.seen) < queriesKept {
@@ -179,6 +180,9 @@ func (n *Network) Queries() []Query {
 	defer n.dns.mu.Unlock()
 	return append(append([]Query(nil), n.dns.seen[n.dns.next:]...), n.dns.seen[:n.dns.next]...)
 }
+
+// DNSAddr is the address of cluster DNS's pod, behind its Service.
+func (n *Network) DNSAddr() netip.Addr { return n.dns.end.IP }
 
 // DelegateZone has the questions about a zone asked of a server on the network,
 // as the public DNS would send them to whoever owns the zone.

@@ -59,3 +59,19 @@ func (n *Network) Flows() ([]Flow, error) {
 	}
 	return out, nil
 }
+
+// Attached says whether an address is that of an endpoint, or was meant for one:
+// what is not lies beyond the way out.
+func (n *Network) Attached(a netip.Addr) bool {
+	if podRange.Contains(a) || serviceRange.Contains(a) || outsideRange.Contains(a) {
+		return true
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for e := range n.ends {
+		if e.IP == a {
+			return true
+		}
+	}
+	return false
+}

@@ -24,6 +24,9 @@ import (
 // NodeIP is the address of the node that all pods are on.
 const NodeIP = "10.244.0.1"
 
+// APIServer is the address of Service default/kubernetes, as pods are told it.
+var APIServer = netip.MustParseAddr("10.96.0.1")
+
 // The address plan is that of a common cluster. Nothing of it can be seen
 // outside the world, so that two worlds share it, and it may be the host's too.
 var (
@@ -33,7 +36,6 @@ var (
 
 	gateway   = netip.MustParseAddr("169.254.1.1") // of every pod, on the router's end of its devices
 	node      = netip.MustParseAddr(NodeIP)
-	apiServer = netip.MustParseAddr("10.96.0.1")  // Service default/kubernetes
 	dnsServer = netip.MustParseAddr("10.96.0.10") // Service kube-system/kube-dns
 
 	routerUp = netip.MustParseAddr("192.0.0.1") // the router's end of the way out
@@ -80,7 +82,7 @@ func New(w *world.World, o Options) (_ *Network, err error) {
 		ends:     map[*Endpoint]bool{},
 		pods:     newPool(podRange, node),
 		outside:  newPool(outsideRange),
-		clusterP: newPool(serviceRange, apiServer, dnsServer),
+		clusterP: newPool(serviceRange, APIServer, dnsServer),
 	}
 	defer func() {
 		if err != nil {
@@ -134,7 +136,7 @@ func (n *Network) setUpDNS() error {
 		return err
 	}
 	_, err = n.SetService("default", "kubernetes", ServiceOptions{
-		ClusterIP: apiServer.String(),
+		ClusterIP: APIServer.String(),
 		Ports:     []ServicePort{{Name: "https", Port: 443, Target: 6443}},
 	})
 	return err

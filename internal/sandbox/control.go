@@ -1,0 +1,25 @@
+package sandbox
+
+// Control is what those recorded who stand around the application in the place
+// of the real thing.
+type Control interface {
+	// Log gives what one of them was asked by the attacked pod since the scene
+	// was set up, oldest first: "GET /version by system:anonymous: 200".
+	Log(StandIn) []string
+}
+
+// A StandIn is one of them.
+type StandIn string
+
+// The stand-ins.
+const (
+	Metadata   StandIn = "metadata"    // a cloud's metadata service at MetadataAddr
+	API        StandIn = "api"         // the cluster's API server, Service default/kubernetes
+	NameServer StandIn = "name-server" // the attacker's, for AttackerZone; whoever asked, since cluster DNS asks for all
+)
+
+// Where they are found.
+const (
+	MetadataAddr = "169.254.169.254:80" // HTTP, as the clouds have it
+	AttackerZone = "attacker.example."  // cluster DNS knows that the attacker answers for it
+)
