@@ -116,7 +116,7 @@ func (f *fixer) step(s *step.Step) error {
 	if err != nil {
 		return &fault{BadInput, err, ""}
 	}
-	after, refused := edit.Apply(f.files, edits)
+	after, refused := step.Apply(f.app, f.files, edits, map[string]string{})
 	for _, r := range refused {
 		f.left = append(f.left, withHint(f.source.place(r.Pos)+": "+r.Message, r.Hint))
 	}

@@ -1,0 +1,89 @@
+package step
+
+import (
+	"slices"
+	"strings"
+
+	"road/internal/app"
+	"road/internal/edit"
+)
+
+// Apply gives the new content of the files that a step's edits change. A
+// workload gets all of the edits or none: an image that runs as somebody else
+// needs the manifest that says so. Workloads in leftOut get none; those for which
+// a file refuses an edit are added to it with the reason, and the second value
+// names every such file.
+func Apply(a *app.App, files edit.Files, edits []edit.Edit, leftOut map[string]string) (edit.Files, []*edit.Refused) {
+	var refused []*edit.Refused
+	for {
+		edits = without(edits, a, leftOut)
+		after, now := edit.Apply(files, edits)
+		if len(now) == 0 {
+			return after, refused
+		}
+		refused = append(refused, now...)
+		for _, r := range now {
+			for _, id := range Workloads(a, r.File) {
+				leftOut[id] = strings.TrimSuffix(r.Error()+" ("+r.Hint+")", " ()")
+			}
+			edits = slices.DeleteFunc(slices.Clone(edits), func(e edit.Edit) bool { return e.File == r.File })
+		}
+	}
+}
+
+// Workloads gives the workloads that a file holds, or whose image it makes.
+func Workloads(a *app.App, file string) []string {
+	var ids []string
+	for _, w := range a.Workloads {
+		if w.File == file || uses(w, a, file) {
+			ids = append(ids, w.ID())
+		}
+	}
+	return ids
+}
+
+// without leaves out the edits that belong to workloads in leftOut alone: those
+// of their objects, and those of Dockerfiles whose images nobody else runs.
+func without(edits []edit.Edit, a *app.App, leftOut map[string]string) []edit.Edit {
+	if len(leftOut) == 0 {
+		return edits
+	}
+	var out []edit.Edit
+	for _, e := range edits {
+		owners := owners(e, a)
+		stays := len(owners) == 0 && len(leftOut) < len(a.Workloads)
+		for _, id := range owners {
+			if _, gone := leftOut[id]; !gone {
+				stays = true
+			}
+		}
+		if stays {
+			out = append(out, e)
+		}
+	}
+	return out
+}
+
+// owners gives the workloads that an edit is for; none for an object that is no
+// workload and for a new file.
+func owners(e edit.Edit, a *app.App) []string {
+	var ids []string
+	for _, w := range a.Workloads {
+		switch {
+		case e.Set != nil && w.File == e.File && w.Doc == e.Set.Doc,
+			e.Lines != nil && uses(w, a, e.File):
+			ids = append(ids, w.ID())
+		}
+	}
+	return ids
+}
+
+// uses says whether one of the workload's images is built from a Dockerfile.
+func uses(w *app.Workload, a *app.App, dockerfile string) bool {
+	for c := range w.Containers() {
+		if i := a.Image(c.Spec.Image); i != nil && i.Build != nil && i.Build.Dockerfile.File == dockerfile {
+			return true
+		}
+	}
+	return false
+}
