@@ -3,7 +3,6 @@ package edit
 import (
 	"fmt"
 	"slices"
-	"strings"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -237,9 +236,4 @@ func styleOf(top *yaml.Node) style {
 
 func (p *planner) splice(start, end int, text string) {
 	p.splices = append(p.splices, splice{start, end, text})
-}
-
-// join makes lines of text with the line break in use at offset i.
-func (p *planner) join(lines []string, i int) string {
-	return strings.Join(lines, p.t.newline(i))
 }

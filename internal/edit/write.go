@@ -11,41 +11,63 @@ import (
 	"syscall"
 )
 
-// Write replaces files below root one by one, each atomically, with the owner
-// and mode that the file had. Links that lead out of root are an error; one that
-// leads to another place inside root stays, and what it leads to is replaced.
-func Write(root string, files Files) error {
+// Write replaces files below root, each atomically, with the owner and mode that
+// the file had. All new content is on disk before the first file is replaced, so
+// that a full disk or a missing right leaves every file as it was. Links that
+// lead out of root are an error; one that leads to another place inside root
+// stays, and what it leads to is replaced.
+func Write(root string, files Files) (err error) {
 	dir, err := os.OpenRoot(root)
 	if err != nil {
 		return err
 	}
 	defer dir.Close()
+	var temps []staged
+	defer func() {
+		if err != nil {
+			for _, s := range temps {
+				dir.Remove(s.temp) // those that took their place are gone from here
+			}
+		}
+	}()
 	for _, name := range slices.Sorted(maps.Keys(files)) {
-		if err := write(dir, name, files[name]); err != nil {
+		s, err := stage(dir, name, files[name])
+		if s.temp != "" {
+			temps = append(temps, s)
+		}
+		if err != nil {
 			return fmt.Errorf("%s: not written: %w", name, err)
+		}
+	}
+	for _, s := range temps {
+		if err := dir.Rename(s.temp, s.name); err != nil {
+			return fmt.Errorf("%s: not written: %w", s.name, err)
+		}
+		if err := syncFolder(dir, path.Dir(s.name)); err != nil {
+			return fmt.Errorf("%s: written, but may not outlast a crash: %w", s.name, err)
 		}
 	}
 	return nil
 }
 
-// write makes the new file beside the old one and renames it over that.
-func write(dir *os.Root, name string, content []byte) (err error) {
-	if name, err = follow(dir, name); err != nil {
-		return err
+// A staged file is new content that has yet to take its place.
+type staged struct{ temp, name string }
+
+// stage makes the new file beside the old one. What it has made is named also
+// where it fails.
+func stage(dir *os.Root, name string, content []byte) (s staged, err error) {
+	if s.name, err = follow(dir, name); err != nil {
+		return s, err
 	}
-	mode, uid, gid, err := owner(dir, name)
+	mode, uid, gid, err := owner(dir, s.name)
 	if err != nil {
-		return err
+		return s, err
 	}
-	temp, f, err := create(dir, name)
+	temp, f, err := create(dir, s.name)
 	if err != nil {
-		return err
+		return s, err
 	}
-	defer func() {
-		if err != nil {
-			dir.Remove(temp)
-		}
-	}()
+	s.temp = temp
 	_, err = f.Write(content)
 	if err == nil && os.Geteuid() == 0 {
 		err = f.Chown(uid, gid)
@@ -56,13 +78,7 @@ func write(dir *os.Root, name string, content []byte) (err error) {
 	if err == nil {
 		err = f.Sync()
 	}
-	if err = errors.Join(err, f.Close()); err != nil {
-		return err
-	}
-	if err = dir.Rename(temp, name); err != nil {
-		return err
-	}
-	return syncFolder(dir, path.Dir(name))
+	return s, errors.Join(err, f.Close())
 }
 
 // follow goes from a link to the file that it leads to, inside root.

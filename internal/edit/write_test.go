@@ -96,3 +96,20 @@ func TestWriteFollowsLinksInside(t *testing.T) {
 		t.Errorf("the link: %q, %v", to, err)
 	}
 }
+
+// A file that cannot be written keeps all of them as they were: half of a change
+// may be worse than none.
+func TestWriteIsAllOrNothing(t *testing.T) {
+	dir := t.TempDir()
+	put(t, filepath.Join(dir, "a.yaml"), "old", 0o600)
+	os.Mkdir(filepath.Join(dir, "b.yaml"), 0o755)
+	if err := Write(dir, Files{"a.yaml": []byte("new"), "b.yaml": []byte("new")}); err == nil {
+		t.Fatal("b.yaml is a folder and was written")
+	}
+	if got := read(t, filepath.Join(dir, "a.yaml")); got != "old" {
+		t.Errorf("a.yaml: %q", got)
+	}
+	if left, _ := filepath.Glob(filepath.Join(dir, ".*")); len(left) != 0 {
+		t.Errorf("left behind: %v", left)
+	}
+}
