@@ -112,3 +112,12 @@ func BenchmarkLoad(b *testing.B) {
 		})
 	}
 }
+
+// A deep document is no bomb of aliases, and does not say so.
+func TestTooDeep(t *testing.T) {
+	text := "apiVersion: v1\nkind: Pod\nspec: " + strings.Repeat("[", 2000) + strings.Repeat("]", 2000) + "\n"
+	a, err := LoadFiles("deep", map[string][]byte{"deep.yaml": []byte(text)})
+	if err != nil || len(a.Problems) != 1 || a.Problems[0].Error() != "deep.yaml:1: it is nested deeper than road reads" {
+		t.Errorf("%s", dump(a, err))
+	}
+}

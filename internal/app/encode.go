@@ -35,14 +35,20 @@ const (
 	maxDepth = 1_000
 )
 
-var errTooBig = errors.New("its aliases expand to more than road reads")
+var (
+	errTooBig  = errors.New("its aliases expand to more than road reads")
+	errTooDeep = errors.New("it is nested deeper than road reads")
+)
 
 // node writes n. The error is for documents that alone by their size or depth
 // cannot be meant.
 func (e *encoder) node(n *yaml.Node) error {
-	e.budget--
-	if e.depth++; e.depth > maxDepth || e.budget < 0 {
+	e.depth++
+	switch e.budget--; {
+	case e.budget < 0:
 		return errTooBig
+	case e.depth > maxDepth:
+		return errTooDeep
 	}
 	defer func() { e.depth-- }()
 	if n.Kind == yaml.AliasNode {

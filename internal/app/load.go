@@ -154,7 +154,7 @@ func (l *loader) isManifest(name string, content []byte) bool {
 	if l.single || name == "-" {
 		return true
 	}
-	return isManifestName(name) && bytes.Contains(content, []byte("apiVersion"))
+	return isManifestName(name) && mayHoldObjects(content)
 }
 
 func isManifestName(name string) bool {

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -84,9 +85,19 @@ func (t *tree) visit(dir *os.Root, name string, e fs.DirEntry, err error) error 
 		}
 	case e.Type().IsRegular():
 		t.read(dir, name)
+		if isManifestName(name) && !isRead(name) && !mayHoldObjects(t.files[name]) {
+			delete(t.files, name) // the data of others may be large
+		}
 	}
 	return nil
 }
+
+// isRead knows the YAML files that hold no objects and that tell what others are.
+func isRead(name string) bool {
+	return name == FileName || isKustomization(name) || path.Base(name) == "Chart.yaml"
+}
+
+func mayHoldObjects(content []byte) bool { return bytes.Contains(content, []byte("apiVersion")) }
 
 // readNamed reads the Dockerfiles that road.yaml names and that do not look
 // like any.

@@ -2,6 +2,7 @@ package app
 
 import (
 	"bytes"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -131,5 +132,21 @@ func TestFilesMakeTheSameApplication(t *testing.T) {
 	}
 	if _, ok := files["left-out.yaml"]; ok || !bytes.Equal(files["k8s/p.yaml"], []byte(pod)) || files["broken/Dockerfile"] == nil {
 		t.Errorf("files: %q", files)
+	}
+}
+
+// Repositories hold data in JSON and YAML too, much of it: it does not stay in
+// memory.
+func TestReadTreeKeepsNoData(t *testing.T) {
+	dir := t.TempDir()
+	put(t, dir, map[string]string{"pod.yaml": pod, "data.json": "[1]", "a/data.yml": "a: 1", "chart/Chart.yaml": "name: c",
+		"k/kustomization.yaml": "patches: []", "road.yaml": "apiVersion: road/v1", "Dockerfile": "FROM a"})
+	tree, err := readTree(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := slices.Sorted(maps.Keys(tree.files))
+	if want := []string{"Dockerfile", "chart/Chart.yaml", "k/kustomization.yaml", "pod.yaml", "road.yaml"}; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
 	}
 }
