@@ -2,10 +2,13 @@ package pod
 
 import (
 	"context"
+	"fmt"
+	"os"
 	"strconv"
 
 	"github.com/containerd/containerd/v2/core/containers"
 	"github.com/containerd/containerd/v2/pkg/oci"
+	securejoin "github.com/cyphar/filepath-securejoin"
 	"github.com/opencontainers/runtime-spec/specs-go"
 	corev1 "k8s.io/api/core/v1"
 )
@@ -15,6 +18,9 @@ import (
 // together: the kubelet always passes a uid or a name, so the group comes from
 // runAsGroup, else from the image's /etc/passwd, else it is 0.
 func setUser(ctx context.Context, s *specs.Spec, pod *corev1.PodSecurityContext, c *corev1.Container, imgUser string) error {
+	if err := checkUserFiles(s.Root.Path); err != nil {
+		return err
+	}
 	user := userString(effective(pod, c), imgUser)
 	opts := []oci.SpecOpts{oci.WithUser(user.withGroup)}
 	if pod == nil || pod.SupplementalGroupsPolicy == nil || *pod.SupplementalGroupsPolicy != corev1.SupplementalGroupsPolicyStrict {
@@ -26,6 +32,21 @@ func setUser(ctx context.Context, s *specs.Spec, pod *corev1.PodSecurityContext,
 	for _, g := range supplementalGroups(pod) {
 		if !containsGID(s.Process.User.AdditionalGids, g) {
 			s.Process.User.AdditionalGids = append(s.Process.User.AdditionalGids, g)
+		}
+	}
+	return nil
+}
+
+// checkUserFiles refuses an image whose user files are no files: to open a pipe
+// would wait forever for someone who writes.
+func checkUserFiles(root string) error {
+	for _, name := range []string{"/etc/passwd", "/etc/group"} {
+		file, err := securejoin.SecureJoin(root, name)
+		if err != nil {
+			return err
+		}
+		if st, err := os.Lstat(file); err == nil && !st.Mode().IsRegular() {
+			return fmt.Errorf("the image's %s is not a regular file", name)
 		}
 	}
 	return nil

@@ -4,9 +4,11 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
 	corev1 "k8s.io/api/core/v1"
 )
 
@@ -63,5 +65,34 @@ func TestSetUser(t *testing.T) {
 	s := &specs.Spec{Root: &specs.Root{Path: full}, Process: &specs.Process{}, Linux: &specs.Linux{}}
 	if err := setUser(t.Context(), s, nil, &corev1.Container{}, "nobody"); err == nil {
 		t.Error("a name that /etc/passwd lacks: no error")
+	}
+}
+
+// An image may hold a pipe in the place of a file; nobody ever writes into it.
+func TestSetUserDoesNotWaitForAPipe(t *testing.T) {
+	for _, name := range []string{"passwd", "group"} {
+		root := t.TempDir()
+		if err := os.MkdirAll(filepath.Join(root, "usr/etc"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Symlink("/usr/etc", filepath.Join(root, "etc")); err != nil {
+			t.Fatal(err)
+		}
+		if err := unix.Mkfifo(filepath.Join(root, "usr/etc", name), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		done := make(chan error, 1)
+		go func() {
+			s := &specs.Spec{Root: &specs.Root{Path: root}, Process: &specs.Process{}, Linux: &specs.Linux{}}
+			done <- setUser(t.Context(), s, nil, &corev1.Container{}, "1000")
+		}()
+		select {
+		case err := <-done:
+			if err == nil {
+				t.Errorf("%s: no error", name)
+			}
+		case <-time.After(5 * time.Second):
+			t.Fatalf("%s: still waiting", name)
+		}
 	}
 }

@@ -175,9 +175,19 @@ func (p *Pod) own(v *volume, readOnly bool) error {
 			return nil
 		}
 	}
+	// The pods that share a claim may swap a file for a link at any moment: what is
+	// changed is found from the volume's directory on, and never above it.
+	root, err := os.OpenRoot(v.path)
+	if err != nil {
+		return err
+	}
+	defer root.Close()
 	return filepath.WalkDir(v.path, func(name string, d fs.DirEntry, err error) error {
 		if err == nil {
-			err = ownOne(name, gid, mask)
+			name, err = filepath.Rel(v.path, name)
+		}
+		if err == nil {
+			err = ownOne(root, name, gid, mask)
 		}
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil
@@ -186,21 +196,21 @@ func (p *Pod) own(v *volume, readOnly bool) error {
 	})
 }
 
-func ownOne(name string, gid, mask uint32) error {
-	st, err := os.Lstat(name)
+func ownOne(root *os.Root, name string, gid, mask uint32) error {
+	st, err := root.Lstat(name)
 	if err != nil {
 		return err
 	}
-	// The mode is read first: chown takes setuid and setgid away.
-	mode := statT(st).Mode
-	if err := os.Lchown(name, -1, int(gid)); err != nil {
+	if err := root.Lchown(name, -1, int(gid)); err != nil {
 		return err
 	}
 	if st.Mode()&os.ModeSymlink != 0 {
 		return nil
 	}
+	// The mode from before, because chown took setuid and setgid away.
+	mode := st.Mode()&(os.ModePerm|os.ModeSetuid|os.ModeSetgid|os.ModeSticky) | os.FileMode(mask)
 	if st.IsDir() {
-		mask |= unix.S_ISGID | 0o110
+		mode |= os.ModeSetgid | 0o110
 	}
-	return unix.Chmod(name, (mode|mask)&0o7777)
+	return root.Chmod(name, mode)
 }
