@@ -2,13 +2,15 @@ package walk
 
 import (
 	"fmt"
+	"slices"
 
 	"road/internal/step"
 )
 
 // Shortfalls says why a walk does not count as a success: a step that was left
-// out, an attack of a done step that still succeeds though the road does not
-// leave it open, and under strict everything that is unproven. None means that
+// out, an attack of a done step that still succeeds, or succeeds again at a later
+// stop, though the road does not leave it open, and under strict everything that
+// is unproven. None means that
 // every step is done or was there already, each of its attacks is blocked, and
 // the application works.
 func (r *Report) Shortfalls(strict bool) []string {
@@ -36,6 +38,26 @@ func (r *Report) Shortfalls(strict bool) []string {
 				out = append(out, fmt.Sprintf("%s still succeeds at %d.0 on %s", a.Name, s.Number, a.Target))
 			case strict && a.After.Verdict != step.Blocked:
 				out = append(out, fmt.Sprintf("%s is unproven at %d.0 on %s: %s", a.Name, s.Number, a.Target, a.After.Reason))
+			}
+		}
+		out = append(out, r.comesBack(s)...)
+	}
+	return out
+}
+
+// comesBack names the attacks of a stop's step that did not succeed there and do
+// at a later stop.
+func (r *Report) comesBack(s *Stop) []string {
+	var out []string
+	for _, row := range r.Matrix.Rows {
+		own := slices.Index(r.Matrix.Stops, s.Number)
+		if row.Step != s.Step || row.Open != "" || own < 0 || row.Cells[own] == step.Succeeded {
+			continue
+		}
+		for i := own + 1; i < len(row.Cells); i++ {
+			if row.Cells[i] == step.Succeeded {
+				out = append(out, fmt.Sprintf("%s succeeds again at %d.0 on %s", row.Attack, r.Matrix.Stops[i], row.Details[i].Target))
+				break
 			}
 		}
 	}
