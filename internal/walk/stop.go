@@ -224,9 +224,12 @@ func (w *walker) attempt(ctx context.Context, l *lane, c *change, stop *Stop, t 
 	}
 	err := w.run(ctx, l, l.app, stop)
 	var n *sandbox.NotReadyError
+	var host *sandbox.HostError
 	switch {
 	case ctx.Err() != nil:
 		return nil, ctx.Err()
+	case errors.As(err, &host):
+		return nil, err // says nothing about the step
 	case errors.As(err, &n):
 		f := &fault{[]string{n.Workload}, n.Error()}
 		if l.app.Workload(n.Workload) == nil || t.leftOut[n.Workload] != "" {

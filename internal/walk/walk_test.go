@@ -373,3 +373,25 @@ func TestUpDoesNotAttack(t *testing.T) {
 		t.Errorf("labels %v, %d stops", a.Workloads[0].Meta.Labels, len(r.Stops))
 	}
 }
+
+// fullDisk is an engine whose host fails from the second deployment on.
+type fullDisk struct{ *memory }
+
+func (f fullDisk) Deploy(ctx context.Context, a *app.App, o sandbox.DeployOptions) (sandbox.Deployment, error) {
+	if len(f.deployed) > 0 {
+		return nil, &sandbox.HostError{Err: errors.New("no space left on device")}
+	}
+	return f.memory.Deploy(ctx, a, o)
+}
+
+// A host that fails says nothing about the step: the step is not left out for it.
+func TestHostFaultEndsTheWalk(t *testing.T) {
+	m := &memory{t: t}
+	o := options(t, m, map[string]string{"web.yaml": manifest("web")}, labelStep("a"))
+	o.Engine = fullDisk{m}
+	_, err := Walk(context.Background(), o)
+	var host *sandbox.HostError
+	if !errors.As(err, &host) {
+		t.Errorf("got %v", err)
+	}
+}
