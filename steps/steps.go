@@ -3,8 +3,12 @@ package steps
 
 import (
 	"road/internal/step"
+	"road/steps/capabilities"
+	"road/steps/noescalation"
 	"road/steps/nonroot"
 	"road/steps/readonlyroot"
+	"road/steps/seccomp"
+	"road/steps/serviceaccount"
 )
 
 // All is the road. The application as first released is stop 1; the step at
@@ -12,8 +16,12 @@ import (
 // what he can change, then whom he can reach, then what is left to run, then
 // what the kernel still does for him.
 var All = []*step.Step{
-	nonroot.Step,      // root inside is root outside: take it away first, everything later leans on it
-	readonlyroot.Step, // what came with the image stays as it came, so nothing can be brought along
+	nonroot.Step,        // root inside is root outside: take it away first, everything later leans on it
+	readonlyroot.Step,   // what came with the image stays as it came, so nothing can be brought along
+	capabilities.Step,   // root's single powers, should he come back
+	noescalation.Step,   // and no way back to him by a setuid program
+	seccomp.Step,        // the kernel answers what containers need, not what exploits begin with
+	serviceaccount.Step, // the cluster's API is none of the container's business
 }
 
 // Not on the road:

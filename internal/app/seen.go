@@ -53,6 +53,10 @@ type SeenInside struct {
 	// is nil where nobody looked, and empty where the pod called nobody.
 	Connects []Connection `json:"connects"`
 	Resolves bool         `json:"resolves"` // it asked cluster DNS
+
+	// Capabilities are those without which it did not work, found by trial:
+	// "DAC_OVERRIDE", as manifests write them, sorted.
+	Capabilities []string `json:"capabilities,omitempty"`
 }
 
 // A Denied is one thing that the application was seen to need and not get.

@@ -181,6 +181,23 @@ type Scene struct {
 	// Volume is a directory inside the container that lies on a volume shared
 	// with the node, as any emptyDir or hostPath is. It belongs to the sandbox.
 	Volume string
+
+	// Plant puts a copy of the probe's program on Volume as the node's root. It
+	// stands for a helper such as su or ping that an image or a volume carries.
+	Plant func(h Helper) (*Planted, error)
+}
+
+// A Helper is a program with more power than who runs it.
+type Helper struct {
+	Name         string // in Volume; must not be there yet
+	Mode         uint32 // as in chmod(1): 0o4755 for setuid root
+	Capabilities uint64 // of the file, permitted and effective: bit 13 is CAP_NET_RAW; 0 for none
+}
+
+// Planted is a Helper that is there.
+type Planted struct {
+	Path   string // inside the container
+	Remove func() error
 }
 
 // Foothold is how an attacker acts in the container.
@@ -201,6 +218,7 @@ type Node interface {
 	ReadFile(name string, limit int64) ([]byte, error)
 	Processes() ([]Process, error) // of this container
 	Usage() (Usage, error)         // of the pod's cgroup
+	Keys() ([]string, error)       // lines of the host's /proc/keys, of the users of this container
 }
 
 // A File is what the host's stat shows.

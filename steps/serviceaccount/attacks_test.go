@@ -1,0 +1,49 @@
+package serviceaccount
+
+import (
+	"encoding/base64"
+	"strings"
+	"testing"
+	"time"
+
+	"road/internal/step"
+)
+
+// token gives one with this content; nobody looks at its signature here.
+func token(content string) string {
+	return "eyJhbGciOiJFUzI1NiJ9." + base64.RawURLEncoding.EncodeToString([]byte(content)) + ".c2ln"
+}
+
+func TestJudgeToken(t *testing.T) {
+	now := time.Unix(1000, 0)
+	good := token(`{"sub":"system:serviceaccount:road:default","exp":4607,"kubernetes.io":{"pod":{"name":"web-1"}}}`)
+	out, err := judgeToken(good+"\n", now)
+	if err != nil || out.Verdict != step.Succeeded || !strings.Contains(out.Evidence, "the token of system:serviceaccount:road:default, pod web-1, good for 1h0m0s more") {
+		t.Errorf("%+v, %v", out, err)
+	}
+	if strings.Contains(out.Evidence, good[:30]) {
+		t.Errorf("the token is in the evidence: %s", out.Evidence)
+	}
+	for _, text := range []string{"", "a.b", "a.b.c", token("{"), token(`{"sub":"alice","exp":4607}`), token(`{"sub":"system:serviceaccount:a:b","exp":999}`)} {
+		if out, err := judgeToken(text, now); err == nil {
+			t.Errorf("%q: %+v", text, out)
+		}
+	}
+}
+
+func TestJudgeVariables(t *testing.T) {
+	api := "KUBERNETES_SERVICE_HOST=10.96.0.1"
+	for _, c := range []struct {
+		env  []string
+		want step.Verdict
+	}{
+		{[]string{api, "REDIS_SERVICE_HOST=10.96.1.2", "REDIS_SERVICE_PORT=6379"}, step.Succeeded},
+		{[]string{api, "PATH=/bin"}, step.Blocked},
+		{[]string{api, "MINE_SERVICE_HOST=x"}, step.Blocked}, // the manifest asked for it
+		{nil, step.Blocked},
+	} {
+		if out := judgeVariables(c.env, map[string]bool{"MINE_SERVICE_HOST": true}); out.Verdict != c.want {
+			t.Errorf("%v: %+v", c.env, out)
+		}
+	}
+}
