@@ -202,6 +202,9 @@ func (d *deployment) Publish(ctx context.Context, addr, name string, port int) (
 	if err != nil {
 		return nil, err
 	}
+	d.mu.Lock()
+	d.published = append(d.published, l)
+	d.mu.Unlock()
 	return l.Addr(), nil
 }
 
@@ -234,11 +237,7 @@ func (d *deployment) setBackends() error {
 			if !s.selects(m.workload) || !(m.pod.IsReady() || s.spec.PublishNotReadyAddresses) {
 				continue
 			}
-			b, err := s.backend(m)
-			if err != nil {
-				return err
-			}
-			backends = append(backends, b)
+			backends = append(backends, s.backend(m))
 		}
 		if reflect.DeepEqual(backends, s.backends) {
 			continue

@@ -45,6 +45,7 @@ type deployment struct {
 	starting  int   // workloads whose pods are still being created
 	failed    error // why a pod could not be created
 	clients   []*network.Endpoint
+	published []*network.Forwarder
 	neighbour *network.Endpoint
 }
 
@@ -296,14 +297,18 @@ func (d *deployment) Stop(context.Context) error {
 	d.cancel()
 	d.work.Wait()
 	d.mu.Lock()
-	members, clients := d.members, d.clients
-	d.members, d.clients = nil, nil
+	members, clients, published := d.members, d.clients, d.published
+	d.members, d.clients, d.published = nil, nil, nil
 	if d.neighbour != nil {
 		clients = append(clients, d.neighbour)
 		d.neighbour = nil
 	}
 	d.mu.Unlock()
-	errs := []error{d.end(members)}
+	var errs []error
+	for _, f := range published {
+		errs = append(errs, f.Close())
+	}
+	errs = append(errs, d.end(members))
 	for _, c := range clients {
 		errs = append(errs, c.Close())
 	}

@@ -14,6 +14,7 @@ import (
 	"road/internal/sandbox/oci/network"
 	"road/internal/sandbox/oci/pod"
 
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
@@ -77,7 +78,7 @@ func (d *deployment) podOptions(m *member, id, ns string, o memberOptions) pod.O
 	w := d.e.w
 	return pod.Options{
 		ID: id, Name: m.name, Namespace: ns, Hostname: m.hostname(), IP: m.end.Addr(), NodeIP: nodeIP,
-		Meta: meta, Spec: d.withClaims(m, o.spec), Images: images,
+		Meta: meta, Spec: d.admitted(m, ns, o.spec), Images: images,
 		NetNS: m.end.Path, ResolvConf: network.ResolvConf(ns),
 		Dir: filepath.Join(w.Run, "pods"), Disk: filepath.Join(w.Disk, "pods"),
 		CgroupParent: w.Node, RuncRoot: filepath.Join(w.Run, "runc"), Runtime: d.e.o.Runtime, HostProc: w.HostProc,
@@ -86,15 +87,24 @@ func (d *deployment) podOptions(m *member, id, ns string, o memberOptions) pod.O
 	}
 }
 
-// withClaims gives a StatefulSet's pod the volumes that its claim templates
-// make: one claim per pod, named after both.
-func (d *deployment) withClaims(m *member, spec *corev1.PodSpec) *corev1.PodSpec {
-	templates := claimTemplates(m.workload)
-	if len(templates) == 0 {
+// admitted gives the spec as the pod gets it from its controller and the API
+// server. A StatefulSet's pod has its Service's name as its subdomain, and the
+// volumes that the claim templates make: one claim per pod, named after both. A
+// pod that does not say whether it wants the token of its service account gets
+// what the account says.
+func (d *deployment) admitted(m *member, ns string, spec *corev1.PodSpec) *corev1.PodSpec {
+	spec = spec.DeepCopy()
+	if spec.AutomountServiceAccountToken == nil {
+		spec.AutomountServiceAccountToken = automount(d.app, ns, accountOf(spec))
+	}
+	s, ok := m.workload.Typed.(*appsv1.StatefulSet)
+	if !ok {
 		return spec
 	}
-	spec = spec.DeepCopy()
-	for _, t := range templates {
+	if spec.Subdomain == "" {
+		spec.Subdomain = s.Spec.ServiceName
+	}
+	for _, t := range claimTemplates(m.workload) {
 		spec.Volumes = slices.DeleteFunc(spec.Volumes, func(v corev1.Volume) bool { return v.Name == t })
 		spec.Volumes = append(spec.Volumes, corev1.Volume{Name: t, VolumeSource: corev1.VolumeSource{
 			PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{
@@ -107,10 +117,7 @@ func (d *deployment) withClaims(m *member, spec *corev1.PodSpec) *corev1.PodSpec
 
 // sources answers what the pod's volumes and variables refer to.
 func (d *deployment) sources(m *member, ns string, o memberOptions) pod.Sources {
-	account := o.spec.ServiceAccountName
-	if account == "" {
-		account = "default"
-	}
+	account := accountOf(o.spec)
 	return pod.Sources{
 		Secret:    func(name string) (map[string][]byte, bool) { return secret(d.app, ns, name) },
 		ConfigMap: func(name string) (map[string][]byte, bool) { return configMap(d.app, ns, name, d.e.issuer.ca) },
@@ -124,7 +131,7 @@ func (d *deployment) sources(m *member, ns string, o memberOptions) pod.Sources 
 			return dir, nil
 		},
 		Token: func(audience string, seconds int64) (string, error) {
-			return d.e.issuer.token(ns, account, m.name)
+			return d.e.issuer.token(ns, account, m.name, audience, seconds)
 		},
 	}
 }

@@ -53,6 +53,25 @@ func configMap(a *app.App, namespace, name string, ca []byte) (map[string][]byte
 	return nil, false
 }
 
+// accountOf names the service account of a pod.
+func accountOf(spec *corev1.PodSpec) string {
+	if spec.ServiceAccountName == "" {
+		return "default"
+	}
+	return spec.ServiceAccountName
+}
+
+// automount says whether a service account wants its token in pods; nil where it
+// does not say.
+func automount(a *app.App, namespace, account string) *bool {
+	for _, o := range a.Objects {
+		if s, ok := o.Typed.(*corev1.ServiceAccount); ok && o.Name == account && namespaceOf(o) == namespace {
+			return s.AutomountServiceAccountToken
+		}
+	}
+	return nil
+}
+
 // claimTemplates names the volumes that a StatefulSet makes for each of its pods.
 func claimTemplates(w *app.Workload) []string {
 	s, ok := w.Typed.(*appsv1.StatefulSet)

@@ -76,6 +76,9 @@ func New(ctx context.Context, o Options) (sandbox.Engine, error) {
 	if o.Probe, err = findProbe(o.Probe); err != nil {
 		return nil, err
 	}
+	if o.Probe, err = installProbe(o.Probe, w.Run); err != nil {
+		return nil, err
+	}
 	e := &engine{o: o, w: w, prepared: map[*app.App]map[string]*image.Image{}, first: map[string]*image.Image{}}
 	e.info = sandbox.Info{Name: "oci", Runtime: version, Kernel: kernelVersion(), Lacks: map[sandbox.Power]string{
 		sandbox.UserNamespaces: "this version runs every pod with the host's users",
@@ -161,6 +164,25 @@ func findProbe(name string) (string, error) {
 		return "", &sandbox.HostError{Err: fmt.Errorf("the probe is missing: %s", name), Hint: "build both programs: go build -o bin/ ./cmd/..."}
 	}
 	return name, nil
+}
+
+// installProbe copies the probe to dir, where every user of a container can start
+// it however the host keeps its own (umask 077, noexec, below /root), and where
+// nothing that a container does to it reaches the host's.
+func installProbe(name, dir string) (string, error) {
+	b, err := os.ReadFile(name)
+	if err != nil {
+		return "", err
+	}
+	installed := filepath.Join(dir, "road-probe")
+	fresh := installed + ".new"
+	if err := os.WriteFile(fresh, b, 0o755); err != nil {
+		return "", err
+	}
+	if err := os.Chmod(fresh, 0o755); err != nil {
+		return "", err
+	}
+	return installed, os.Rename(fresh, installed) // one that runs cannot be written
 }
 
 // Prepare builds or pulls every image, several at once.

@@ -3,6 +3,7 @@ package oci
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 
 	"road/internal/app"
 	"road/internal/sandbox/oci/network"
@@ -48,7 +49,7 @@ func (s *service) port(number int) (corev1.ServicePort, bool) {
 // by number, by name, or the port itself where nothing is said.
 func targetPort(p corev1.ServicePort, spec *corev1.PodSpec) (int, error) {
 	if p.TargetPort.Type == intstr.String && p.TargetPort.StrVal != "" {
-		for _, c := range spec.Containers {
+		for _, c := range lasting(spec) {
 			for _, cp := range c.Ports {
 				if cp.Name == p.TargetPort.StrVal && protocol(cp.Protocol) == protocol(p.Protocol) {
 					return int(cp.ContainerPort), nil
@@ -61,6 +62,17 @@ func targetPort(p corev1.ServicePort, spec *corev1.PodSpec) (int, error) {
 		return n, nil
 	}
 	return int(p.Port), nil
+}
+
+// lasting gives the containers that run as long as the pod: its own and its sidecars.
+func lasting(spec *corev1.PodSpec) []corev1.Container {
+	all := slices.Clone(spec.Containers)
+	for _, c := range spec.InitContainers {
+		if c.RestartPolicy != nil && *c.RestartPolicy == corev1.ContainerRestartPolicyAlways {
+			all = append(all, c)
+		}
+	}
+	return all
 }
 
 // servicesOf lists the application's Services in file order. ExternalName
@@ -127,8 +139,9 @@ func portName(p corev1.ServicePort, index int) string {
 	return p.Name
 }
 
-// backend gives a pod in the network's terms.
-func (s *service) backend(m *member) (network.Backend, error) {
+// backend gives a pod in the network's terms. A port whose name no container has
+// is not served by the pod, which is no reason against the others.
+func (s *service) backend(m *member) network.Backend {
 	b := network.Backend{Addr: m.end.IP, Targets: map[string]uint16{}}
 	if m.workload.Kind == "StatefulSet" || m.workload.Pod.Subdomain == s.name {
 		b.Hostname = m.hostname()
@@ -136,9 +149,9 @@ func (s *service) backend(m *member) (network.Backend, error) {
 	for i, p := range s.spec.Ports {
 		n, err := targetPort(p, m.workload.Pod)
 		if err != nil {
-			return b, fmt.Errorf("service %s: %w", s.name, err)
+			n = 0
 		}
 		b.Targets[portName(p, i)] = uint16(n)
 	}
-	return b, nil
+	return b
 }

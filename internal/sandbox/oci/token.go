@@ -26,10 +26,6 @@ type issuer struct {
 	cert *x509.Certificate
 }
 
-// tokenLife is how long a projected token is good for: the kubelet asks for an
-// hour and seven seconds.
-const tokenLife = 3607 * time.Second
-
 func newIssuer() (*issuer, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -85,14 +81,18 @@ func (i *issuer) who(token string) (string, error) {
 }
 
 // token signs a token for a service account, bound to a pod, with the claims
-// that the API server writes.
-func (i *issuer) token(namespace, account, pod string) (string, error) {
+// that the API server writes. It is for someone, "" for the API server, and good
+// for so many seconds.
+func (i *issuer) token(namespace, account, pod, someone string, seconds int64) (string, error) {
+	if someone == "" {
+		someone = audience
+	}
 	now := time.Now()
 	t := jwt.NewWithClaims(jwt.SigningMethodES256, jwt.MapClaims{
-		"aud": []string{audience},
+		"aud": []string{someone},
 		"iss": audience,
 		"sub": fmt.Sprintf("system:serviceaccount:%s:%s", namespace, account),
-		"iat": now.Unix(), "nbf": now.Unix(), "exp": now.Add(tokenLife).Unix(),
+		"iat": now.Unix(), "nbf": now.Unix(), "exp": now.Unix() + seconds,
 		"kubernetes.io": map[string]any{
 			"namespace":      namespace,
 			"serviceaccount": map[string]any{"name": account},

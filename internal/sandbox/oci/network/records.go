@@ -130,7 +130,9 @@ func (s *service) portRecords(port, protocol, namespace, name string) ([]dns.RR,
 			continue
 		}
 		for _, b := range s.o.Backends {
-			rrs = append(rrs, serverRecord(b.name()+"."+domain, b.port(p)))
+			if n := b.port(p); n != 0 {
+				rrs = append(rrs, serverRecord(b.name()+"."+domain, n))
+			}
 		}
 	}
 	return rrs, len(rrs) > 0

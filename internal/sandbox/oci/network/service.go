@@ -36,7 +36,7 @@ type ServicePort struct {
 type Backend struct {
 	Addr     netip.Addr
 	Hostname string            // with a headless Service: a name of its own below the Service's
-	Targets  map[string]uint16 // by port name, where this pod differs from ServicePort.Target
+	Targets  map[string]uint16 // by port name, where this pod differs from ServicePort.Target; 0 is a port that it does not serve
 }
 
 type serviceKey struct{ namespace, name string }
@@ -134,18 +134,21 @@ func (o ServiceOptions) targets(addr netip.Addr) ([]target, error) {
 			return nil, fmt.Errorf("port %d/%s twice", p.Port, p.Protocol)
 		}
 		for _, b := range o.Backends {
-			t.backends = append(t.backends, netip.AddrPortFrom(b.Addr, b.port(p)))
+			if n := b.port(p); n != 0 {
+				t.backends = append(t.backends, netip.AddrPortFrom(b.Addr, n))
+			}
 		}
 		ts = append(ts, t)
 	}
 	return ts, nil
 }
 
-// port is where a backend serves p.
+// port is where a backend serves p, 0 where it does not.
 func (b Backend) port(p ServicePort) uint16 {
+	n, own := b.Targets[p.Name]
 	switch {
-	case b.Targets[p.Name] != 0:
-		return b.Targets[p.Name]
+	case own:
+		return n
 	case p.Target != 0:
 		return p.Target
 	}
