@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -185,11 +186,14 @@ func (d *deployment) freshPod(ctx context.Context, w *app.Workload, mods []func(
 	claims := d.claims
 	if len(claimTemplates(w)) > 0 || usesClaims(spec) {
 		claims = filepath.Join(d.e.w.Disk, "claims", fmt.Sprintf("copy-%d", d.e.next()))
-		if err := copyTree(ctx, d.claims, claims); err != nil {
-			return nil, err
+		if err := copyLive(ctx, d.claims, claims); err != nil {
+			return nil, errors.Join(err, os.RemoveAll(claims))
 		}
 	}
 	m, err := d.start(ctx, w, 0, memberOptions{spec: spec, claims: claims})
+	if err != nil && claims != d.claims {
+		err = errors.Join(err, os.RemoveAll(claims))
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -200,6 +204,20 @@ func (d *deployment) freshPod(ctx context.Context, w *app.Workload, mods []func(
 		return nil, errors.Join(err, m.close(0))
 	}
 	return m, nil
+}
+
+// copyLive copies what a server works on: a file that it renames meanwhile makes
+// the copy fail, and the next one most likely not.
+func copyLive(ctx context.Context, from, to string) (err error) {
+	for range 5 {
+		if err = copyTree(ctx, from, to); err == nil || ctx.Err() != nil {
+			return err
+		}
+		if rerr := os.RemoveAll(to); rerr != nil {
+			return errors.Join(err, rerr)
+		}
+	}
+	return err
 }
 
 func usesClaims(spec *corev1.PodSpec) bool {
