@@ -31,9 +31,25 @@ type Step struct {
 
 	Attacks []Attack
 
+	// Trial finds by running what a workload cannot do without; nil where a step
+	// learns nothing that way.
+	Trial *Trial
+
 	// Show gives evidence that stands beside the attacks, such as what ps shows
 	// inside and outside; nil where a step has none. An error leaves it out.
 	Show func(context.Context, *sandbox.Scene) (string, error)
+}
+
+// A Trial is made where the application does not work with a step, workload by
+// workload.
+type Trial struct {
+	// Candidates gives what a workload may need, in groups: each is granted on top
+	// of those before it until the application works, then one name after another
+	// is taken back. None means that nothing can be tried.
+	Candidates func(a *app.App, workload string) [][]string
+
+	// Grant notes in a.Seen what a workload gets, in place of an earlier grant.
+	Grant func(a *app.App, workload string, names []string)
 }
 
 // A Ref is an item of a published framework.
@@ -71,6 +87,7 @@ type Attack struct {
 	Transport Transport
 	Needs     []sandbox.Power // what the engine and host must enforce or show, else Unproven
 	OwnPod    bool            // it changes its container, so it gets a fresh pod from the same spec
+	Waits     bool            // it mostly waits and disturbs no other, so it may act beside them in one scene
 	Open      string          // why the road leaves it open; "" for an attack that its step stops
 
 	// Run acts and judges. An error means Unproven with the reason.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 
 	"road/internal/app"
 	"road/internal/sandbox"
@@ -121,7 +122,8 @@ func (w *walker) front() *app.Workload {
 }
 
 // attack runs jobs against what a lane serves and writes the outcomes into
-// cells. Attacks that share a scene run in order; scenes run side by side.
+// cells. Attacks that share a scene run in order, but for those that only wait;
+// scenes run side by side.
 func (w *walker) attack(ctx context.Context, stop *Stop, side Side, l *lane, jobs []job, cells map[key]Cell) error {
 	phase := Attacking
 	if side != InSequence {
@@ -183,7 +185,8 @@ func (w *walker) lacks(a *step.Attack) string {
 	return ""
 }
 
-// inOrder sets up one scene and runs jobs in it. Only a cancellation is an error.
+// inOrder sets up one scene and runs jobs in it, those that only wait beside the
+// others. Only a cancellation is an error.
 func (w *walker) inOrder(ctx context.Context, dep sandbox.Deployment, t sandbox.Target, fresh bool, jobs []job, begin func(job), finish func(job, Cell)) error {
 	limit, cancel := context.WithTimeout(ctx, w.o.Ready)
 	scene, err := dep.Scene(limit, t, fresh)
@@ -200,15 +203,25 @@ func (w *walker) inOrder(ctx context.Context, dep sandbox.Deployment, t sandbox.
 	if scene.Close != nil {
 		defer scene.Close()
 	}
-	for _, j := range jobs {
+	do := func(j job) {
 		begin(j)
-		c := w.act(ctx, j.attack, scene)
-		if ctx.Err() != nil {
-			return ctx.Err()
+		if c := w.act(ctx, j.attack, scene); ctx.Err() == nil {
+			finish(j, c)
 		}
-		finish(j, c)
 	}
-	return nil
+	var beside sync.WaitGroup
+	for _, j := range jobs {
+		if j.attack.Waits {
+			beside.Go(func() { do(j) })
+		}
+	}
+	for _, j := range jobs {
+		if !j.attack.Waits && ctx.Err() == nil {
+			do(j)
+		}
+	}
+	beside.Wait()
+	return ctx.Err()
 }
 
 // act runs one attack under its time limit.
@@ -301,6 +314,7 @@ func (w *walker) alone(ctx context.Context, p planned, stop *Stop) error {
 		}
 		return nil
 	}
+	jobs = w.withoutLeftOut(jobs, t.leftOut, "1.0 plus only this step leaves it out", w.book.alone)
 	return w.attack(ctx, stop, AloneSide, l, jobs, w.book.alone)
 }
 

@@ -130,6 +130,7 @@ type taken struct {
 	reason  string // why, then
 	works   Works
 	leftOut map[string]string // by workload: why it was left out
+	tried   map[string]bool   // by workload: a trial was made
 }
 
 // take fixes, builds and runs a step in a lane until the application works with
@@ -137,7 +138,7 @@ type taken struct {
 // that still does not work is left out; where nothing is left, the lane is as it
 // was before.
 func (w *walker) take(ctx context.Context, l *lane, p planned, stop *Stop) (*taken, error) {
-	t := &taken{leftOut: map[string]string{}}
+	t := &taken{leftOut: map[string]string{}, tried: map[string]bool{}}
 	previous := l.app
 	for try := 1; ; try++ {
 		c, err := w.fix(l, p, t.leftOut)
@@ -173,6 +174,11 @@ func (w *walker) take(ctx context.Context, l *lane, p planned, stop *Stop) (*tak
 		learned := jsonOf(previous.Seen.Containers) != before
 		w.emit(Note{w.mask.line(fmt.Sprintf("%s: %s%s", p.step.Name, broken.reason, map[bool]string{true: "; trying again with what it showed"}[learned]))})
 		if learned && try < maxTries {
+			continue
+		}
+		if found, err := w.trial(ctx, l, p, stop, t, broken); err != nil {
+			return nil, err
+		} else if found {
 			continue
 		}
 		for _, id := range broken.workloads {

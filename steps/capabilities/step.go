@@ -39,6 +39,7 @@ var Step = &step.Step{
 	Fix:     fix,
 	Weaken:  weaken,
 	Attacks: attacks,
+	Trial:   &step.Trial{Candidates: candidates, Grant: grant},
 }
 
 const (
