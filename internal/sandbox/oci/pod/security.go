@@ -162,6 +162,24 @@ func capabilities(sc *corev1.SecurityContext) ([]string, error) {
 	return set, nil
 }
 
+// hostCapabilities act on the host's kernel as a whole, whatever namespaces and
+// control groups there are around who has them: to load a module, to start another
+// kernel, to set the clock, to reach ports and memory. The host is the user's own
+// machine, so no container gets them.
+var hostCapabilities = []string{"CAP_SYS_MODULE", "CAP_SYS_BOOT", "CAP_SYS_TIME", "CAP_SYS_RAWIO"}
+
+// keepHostOut takes the host's capabilities out of a set, and says which were there.
+func keepHostOut(caps []string) (kept, out []string) {
+	for _, c := range caps {
+		if contains(hostCapabilities, c) {
+			out = append(out, c)
+		} else {
+			kept = append(kept, c)
+		}
+	}
+	return kept, out
+}
+
 func capName(c corev1.Capability) string { return "CAP_" + strings.ToUpper(string(c)) }
 
 func hasAll(cs []corev1.Capability) bool {

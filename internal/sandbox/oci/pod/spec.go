@@ -79,6 +79,10 @@ func (a *attempt) process(s *specs.Spec, sc *corev1.SecurityContext, img *ocispe
 	if err != nil {
 		return err
 	}
+	caps, out := keepHostOut(caps)
+	if len(out) > 0 {
+		a.p.note("container %s: %s act on the whole host and are left out", a.c.spec.Name, strings.Join(out, ", "))
+	}
 	s.Process.Capabilities = &specs.LinuxCapabilities{Bounding: caps, Permitted: caps, Effective: caps}
 	if err := setUser(a.p.ctx, s, a.p.spec.SecurityContext, a.c.spec, img.User); err != nil {
 		return fmt.Errorf("container %s: %w", a.c.spec.Name, err)
