@@ -32,9 +32,9 @@ func (c *command) fix() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "fix [PATH]",
 		Short: "Show or write the fixes that need no run",
-		Long: `fix writes the fixes of the road that need no run, or that a saved run backs
-(--seen), to stdout as a unified diff; -w writes them into the files. Nothing
-is run: road walk proves that the application still works.
+		Long: `fix writes the fixes of the road that need no run to stdout as a unified diff;
+-w writes them into the files. Nothing is run: road walk proves that the
+application still works. A workload gets all of a step's changes or none.
 
 Exit status: without -w 1 if there is a diff, else 0; with -w 0, or 1 if
 something was left; 2 bad input.`,
@@ -55,6 +55,7 @@ something was left; 2 bad input.`,
 	cmd.Flags().BoolVarP(&write, "write", "w", false, "write the files instead of showing the diff")
 	cmd.Flags().StringVar(&seen, "seen", "", "what a run showed, saved as JSON")
 	_ = cmd.MarkFlagFilename("seen", "json")
+	_ = cmd.Flags().MarkHidden("seen") // until a command saves such a file
 	s.flags(cmd)
 	return cmd
 }

@@ -224,7 +224,7 @@ type selection struct {
 
 func (s *selection) flags(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&s.to, "to", "", "the last stop: a number or the name of a step")
-	cmd.Flags().StringSliceVar(&s.only, "only", nil, "walk only these steps (names or numbers)")
+	cmd.Flags().StringSliceVar(&s.only, "only", nil, "take only these steps (names or numbers)")
 	cmd.Flags().StringSliceVar(&s.skip, "skip", nil, "pass by these steps (names or numbers)")
 	for _, name := range []string{"to", "only", "skip"} {
 		_ = cmd.RegisterFlagCompletionFunc(name, completeSteps) // fails only for a flag that does not exist

@@ -48,12 +48,17 @@ func (f *fault) Hint() string { return f.hint }
 // found exits with Findings.
 var found = &fault{status: Findings}
 
-// exit ends with a status that a part of this program has explained already.
+// exit ends as the process inside the engine did, which has explained its status
+// unless it was killed.
 func exit(s Status) error {
-	if s == OK {
+	switch s {
+	case OK:
 		return nil
+	case Findings, BadInput, HostFault, Interrupted:
+		return &fault{status: s}
 	}
-	return &fault{status: s}
+	return &fault{HostFault, fmt.Errorf("the part of road that runs the application ended early, with status %d", s),
+		"above 128 it was killed: by hand, or for want of memory (dmesg tells)"}
 }
 
 // usage is bad input with a hint.

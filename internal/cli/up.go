@@ -177,7 +177,10 @@ func describe(rep *walk.Report, a *app.App, addr string, isDemo bool) *running {
 	if n := len(rep.Stops); n > 0 {
 		info.Stop = rep.Stops[n-1].Number
 	}
-	try := func(path string) { info.Lines = append(info.Lines, fmt.Sprintf("curl '%s%s'", info.URL, path)) }
+	try := func(path string) {
+		// The path comes from road.yaml and goes to a shell: no quote may end the word.
+		info.Lines = append(info.Lines, fmt.Sprintf("curl '%s%s'", info.URL, strings.ReplaceAll(path, "'", "%27")))
+	}
 	try("/")
 	if h := a.Config.Foothold.Command; h != nil {
 		try(strings.ReplaceAll(h.Path, "{command}", "apt-get%20install%20-y%20ssh"))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"road/internal/report"
@@ -106,7 +107,14 @@ func (r *run) walk(ctx context.Context, e sandbox.Engine, dir string) error {
 	if err := r.format(r.stdout, rep); err != nil {
 		return fmt.Errorf("write the report: %w", err)
 	}
-	if len(rep.Shortfalls(r.strict)) > 0 {
+	short := rep.Shortfalls(r.strict)
+	for _, why := range short {
+		// The text report ends with what falls short without --strict.
+		if r.output != "text" || !slices.Contains(rep.Shortfalls(false), why) {
+			r.say("road: falls short: %s", why)
+		}
+	}
+	if len(short) > 0 {
 		return found
 	}
 	return nil
