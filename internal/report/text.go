@@ -161,8 +161,11 @@ func (t *text) figures(i int, s *walk.Stop) {
 }
 
 func evidenceTitle(name string) string {
-	if name == "ps" {
+	switch name {
+	case "ps":
 		return "the same process, inside and outside"
+	case "status":
+		return "what the kernel grants it"
 	}
 	return name
 }

@@ -256,7 +256,8 @@ func (w *walker) prove(ctx context.Context, p planned, stop *Stop) error {
 		}
 	} else {
 		w.book.open(stop.Number, true)
-		stop.Evidence = w.report.Stops[len(w.report.Stops)-1].Evidence
+		last := w.report.Stops[len(w.report.Stops)-1]
+		stop.Evidence, stop.Figures.Capabilities = last.Evidence, last.Figures.Capabilities
 	}
 	if w.peaceful {
 		return nil

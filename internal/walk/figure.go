@@ -3,6 +3,7 @@ package walk
 import (
 	"context"
 	"fmt"
+	"math/bits"
 	"sort"
 	"strconv"
 	"strings"
@@ -71,7 +72,38 @@ func (w *walker) evidence(ctx context.Context, stop *Stop) error {
 	line("inside", uidInside(limit, scene.Foothold, server.Inside), server.Inside)
 	line("outside", strconv.Itoa(server.UID), server.PID)
 	stop.Evidence = append(stop.Evidence, Evidence{"ps", strings.TrimRight(w.mask.text(b.String()), "\n")})
+	w.granted(limit, scene.Foothold, stop)
 	return ctx.Err()
+}
+
+// granted shows what the kernel grants a process of the front: which
+// capabilities it may ever have, whether it may gain power, and whether its
+// system calls are filtered.
+func (w *walker) granted(ctx context.Context, f sandbox.Foothold, stop *Stop) {
+	var status string
+	if f == nil || f.Code(ctx, probe.Status, nil, &status) != nil {
+		return
+	}
+	var lines []string
+	for line := range strings.Lines(status) {
+		fields := strings.Fields(line)
+		if len(fields) != 2 {
+			continue
+		}
+		switch fields[0] {
+		case "CapBnd:":
+			if set, err := strconv.ParseUint(fields[1], 16, 64); err == nil {
+				n := bits.OnesCount64(set)
+				stop.Figures.Capabilities = &n
+			}
+			fallthrough
+		case "CapEff:", "NoNewPrivs:", "Seccomp:":
+			lines = append(lines, fmt.Sprintf("%-11s %s", fields[0], fields[1]))
+		}
+	}
+	if len(lines) > 0 {
+		stop.Evidence = append(stop.Evidence, Evidence{"status", w.mask.text(strings.Join(lines, "\n"))})
+	}
 }
 
 // uidInside asks inside the container who a process runs as; "?" where nothing

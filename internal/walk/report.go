@@ -113,7 +113,7 @@ type Figures struct {
 	ImageBytes   int64         `json:"imageBytes"` // of the front workload's image
 	Images       []ImageFigure `json:"images,omitempty"`
 	WritableDirs int           `json:"writableDirs,omitempty"`
-	Capabilities int           `json:"capabilities,omitempty"`
+	Capabilities *int          `json:"capabilities,omitempty"` // in the bounding set of its process; nil where it was not looked at
 }
 
 // An ImageFigure is the unpacked size of one image.

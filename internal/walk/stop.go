@@ -106,6 +106,11 @@ func (w *walker) next(ctx context.Context, p planned) error {
 			return err
 		}
 		stop.Workloads = w.workloads(findings, p.step.Check(w.app), t.leftOut)
+		for i, r := range stop.Workloads {
+			if kept := t.kept[r.Name]; kept != "" && r.Status == Done {
+				stop.Workloads[i].Exceptions = append(r.Exceptions, w.mask.line("needs "+kept))
+			}
+		}
 		stop.Diff, stop.Reason = w.mask.text(t.diff), w.mask.line(t.reason)
 		stop.Status = LeftOut
 		if t.diff != "" {
@@ -131,6 +136,7 @@ type taken struct {
 	works   Works
 	leftOut map[string]string // by workload: why it was left out
 	tried   map[string]bool   // by workload: a trial was made
+	kept    map[string]string // by workload: what a trial showed that it needs
 }
 
 // take fixes, builds and runs a step in a lane until the application works with
@@ -138,7 +144,7 @@ type taken struct {
 // that still does not work is left out; where nothing is left, the lane is as it
 // was before.
 func (w *walker) take(ctx context.Context, l *lane, p planned, stop *Stop) (*taken, error) {
-	t := &taken{leftOut: map[string]string{}, tried: map[string]bool{}}
+	t := &taken{leftOut: map[string]string{}, tried: map[string]bool{}, kept: map[string]string{}}
 	previous := l.app
 	for try := 1; ; try++ {
 		c, err := w.fix(l, p, t.leftOut)

@@ -68,6 +68,7 @@ func (w *walker) grant(ctx context.Context, l *lane, p planned, stop *Stop, t *t
 		}
 	}
 	p.step.Trial.Grant(l.app, id, names)
+	t.kept[id] = strings.Join(names, ", ")
 	return true, nil
 }
 

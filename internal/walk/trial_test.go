@@ -58,6 +58,9 @@ func TestTrialFindsTheLeast(t *testing.T) {
 		if s.Status != Done || !strings.Contains(s.Diff, "a: "+found+"\n") && !strings.Contains(s.Diff, "a: "+c.want+"\n") {
 			t.Errorf("%v: %s %s\n%s", c.needed, s.Status, s.Reason, s.Diff)
 		}
+		if got := s.Workloads[0].Exceptions; len(got) != 1 || strings.ReplaceAll(got[0], ", ", ",") != "needs "+found {
+			t.Errorf("%v: exceptions %q", c.needed, got)
+		}
 	}
 }
 
