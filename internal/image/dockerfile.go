@@ -241,8 +241,12 @@ func (s *Store) dockerfileFolder(root string, b *app.Build) (dir string, done fu
 	if err = os.MkdirAll(filepath.Join(dir, filepath.Dir(name)), 0o700); err == nil {
 		err = os.WriteFile(filepath.Join(dir, name), b.Dockerfile.Content, 0o600)
 	}
-	if ignore, rerr := os.ReadFile(filepath.Join(root, name+".dockerignore")); err == nil && rerr == nil {
-		err = os.WriteFile(filepath.Join(dir, name+".dockerignore"), ignore, 0o600)
+	ignore := filepath.Join(root, name+".dockerignore")
+	if st, serr := os.Stat(ignore); err == nil && serr == nil && st.Mode().IsRegular() { // a pipe would never end
+		var b []byte
+		if b, err = os.ReadFile(ignore); err == nil {
+			err = os.WriteFile(filepath.Join(dir, name+".dockerignore"), b, 0o600)
+		}
 	}
 	if err != nil {
 		done()
