@@ -43,9 +43,29 @@ func (p *Pod) Run(ctx context.Context, name string, command []string) (sandbox.O
 	if err != nil {
 		return sandbox.Output{}, err
 	}
-	var stdout, stderr strings.Builder
+	stdout, stderr := head{limit: runOutput}, head{limit: runOutput}
 	status, err := a.exec(ctx, argv, nil, &stdout, &stderr)
 	return sandbox.Output{Stdout: stdout.String(), Stderr: stderr.String(), Status: status}, err
+}
+
+// How much of a program's output is kept, in bytes: all that a client program may
+// reasonably say, and what the kubelet keeps of a probe's.
+const (
+	runOutput   = 4 << 20
+	probeOutput = 10 << 10
+)
+
+// A head keeps the beginning of what is written to it. Images are not trusted: one
+// that prints without end must not fill this process's memory.
+type head struct {
+	strings.Builder
+	limit int
+}
+
+// Write never fails, so that the program is not held up.
+func (h *head) Write(b []byte) (int, error) {
+	h.Builder.Write(b[:min(len(b), h.limit-h.Len())])
+	return len(b), nil
 }
 
 // attempt is the run of a container that goes on.

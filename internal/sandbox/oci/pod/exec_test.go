@@ -109,3 +109,15 @@ func TestSandboxExec(t *testing.T) {
 		t.Errorf("run: %+v, %v", o, err)
 	}
 }
+
+func TestHeadIsBounded(t *testing.T) {
+	h := head{limit: 5}
+	for _, s := range []string{"abc", "defg", "h"} {
+		if n, err := h.Write([]byte(s)); n != len(s) || err != nil {
+			t.Errorf("write %q: %d, %v", s, n, err)
+		}
+	}
+	if h.String() != "abcde" {
+		t.Errorf("kept %q", h.String())
+	}
+}

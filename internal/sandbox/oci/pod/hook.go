@@ -35,7 +35,7 @@ func (a *attempt) preStop(grace int64) {
 func (a *attempt) hook(ctx context.Context, h *corev1.LifecycleHandler) error {
 	switch {
 	case h.Exec != nil:
-		var out strings.Builder
+		out := head{limit: probeOutput}
 		code, err := a.exec(ctx, h.Exec.Command, nil, &out, &out)
 		if err == nil && code != 0 {
 			err = fmt.Errorf("%s: exit status %d: %s", strings.Join(h.Exec.Command, " "), code, strings.TrimSpace(out.String()))

@@ -163,7 +163,7 @@ func (c *container) ask(ctx context.Context, a *attempt, p *corev1.Probe) error 
 	defer cancel()
 	switch {
 	case p.Exec != nil:
-		var out strings.Builder
+		out := head{limit: probeOutput}
 		code, err := a.exec(ctx, p.Exec.Command, nil, &out, &out)
 		if err == nil && code != 0 {
 			err = fmt.Errorf("%s: exit status %d: %s", strings.Join(p.Exec.Command, " "), code, strings.TrimSpace(out.String()))
