@@ -34,10 +34,6 @@ type Step struct {
 	// Trial finds by running what a workload cannot do without; nil where a step
 	// learns nothing that way.
 	Trial *Trial
-
-	// Show gives evidence that stands beside the attacks, such as what ps shows
-	// inside and outside; nil where a step has none. An error leaves it out.
-	Show func(context.Context, *sandbox.Scene) (string, error)
 }
 
 // A Trial is made where the application does not work with a step, workload by

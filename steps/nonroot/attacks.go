@@ -6,8 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"path"
-	"slices"
-	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -86,7 +84,7 @@ func installPackage(ctx context.Context, s *sandbox.Scene) (step.Outcome, error)
 		if err != nil {
 			return step.Outcome{}, err
 		}
-		out.Evidence += "\non the node: " + ls(sshPath, f)
+		out.Evidence += "\non the node: " + step.Listing(sshPath, f)
 	}
 	return out, err
 }
@@ -193,7 +191,7 @@ func overwriteSystemBinary(ctx context.Context, s *sandbox.Scene) (step.Outcome,
 		if statErr != nil {
 			return step.Outcome{}, statErr
 		}
-		return judgeOverwrite(err, bytes.Equal(now, []byte(marker)), ls(name, file))
+		return judgeOverwrite(err, bytes.Equal(now, []byte(marker)), step.Listing(name, file))
 	}
 	return step.Outcome{}, errors.New("the image has no system binary of root's that could be overwritten")
 }
@@ -230,9 +228,9 @@ func hostRootFile(ctx context.Context, s *sandbox.Scene) (step.Outcome, error) {
 // judgeSetuid says what the owner and mode on the host mean.
 func judgeSetuid(name string, f sandbox.File) (step.Outcome, error) {
 	if f.Mode&0o4000 == 0 {
-		return step.Outcome{}, fmt.Errorf("the file on the volume is not setuid: %s", ls(name, f))
+		return step.Outcome{}, fmt.Errorf("the file on the volume is not setuid: %s", step.Listing(name, f))
 	}
-	out := step.Outcome{Verdict: step.Blocked, Evidence: "on the node: " + ls(name, f)}
+	out := step.Outcome{Verdict: step.Blocked, Evidence: "on the node: " + step.Listing(name, f)}
 	if f.UID == 0 {
 		out.Verdict = step.Succeeded
 	}
@@ -282,43 +280,4 @@ func dropInDev(ctx context.Context, s *sandbox.Scene) (out step.Outcome, err err
 		}
 	}
 	return step.Outcome{}, errors.New("the program in /dev was started, and the node sees no process of it")
-}
-
-// showUsers shows the server's user and process number inside and outside: the
-// same user, another number.
-func showUsers(ctx context.Context, s *sandbox.Scene) (string, error) {
-	list, err := s.Node.Processes()
-	if err != nil {
-		return "", err
-	}
-	if len(list) == 0 {
-		return "", errors.New("the node sees no process of the container")
-	}
-	first := slices.MinFunc(list, func(a, b sandbox.Process) int { return a.Inside - b.Inside })
-	var status probe.ReadResult
-	if err := s.Foothold.Code(ctx, probe.Read, probe.ReadArgs{Path: fmt.Sprintf("/proc/%d/status", first.Inside)}, &status); err != nil {
-		return "", err
-	}
-	user, err := effectiveUser(string(status.Data))
-	if err != nil {
-		return "", err
-	}
-	table := fmt.Sprintf("%-8s %-7s %-9s %s\n", "", "USER", "PID", "COMMAND")
-	for _, r := range []struct {
-		where     string
-		user, pid int
-	}{{"inside", user, first.Inside}, {"outside", first.UID, first.PID}} {
-		table += fmt.Sprintf("%-8s %-7d %-9d %s\n", r.where, r.user, r.pid, first.Command)
-	}
-	return table, nil
-}
-
-// effectiveUser finds the effective user in the text of /proc/PID/status.
-func effectiveUser(status string) (int, error) {
-	for _, l := range lines(status) {
-		if f := strings.Fields(l); len(f) > 2 && f[0] == "Uid:" {
-			return strconv.Atoi(f[2])
-		}
-	}
-	return 0, errors.New("no Uid in /proc/PID/status")
 }

@@ -98,25 +98,6 @@ func TestOnlyTheKernelDenies(t *testing.T) {
 	}
 }
 
-func TestLs(t *testing.T) {
-	for mode, want := range map[uint32]string{
-		0o644: "-rw-r--r--", 0o4755: "-rwsr-xr-x", 0o4644: "-rwSr--r--", 0o2770: "-rwxrws---", 0o1777: "-rwxrwxrwt", 0o1776: "-rwxrwxrwT",
-	} {
-		if got := ls("f", sandbox.File{Mode: mode}); got != want+" uid 0 gid 0 f" {
-			t.Errorf("%o: %s, want %s", mode, got, want)
-		}
-	}
-}
-
-func TestEffectiveUser(t *testing.T) {
-	if uid, err := effectiveUser("Name:\tx\nUid:\t1\t1234\t3\t4\nGid:\t0\t0\t0\t0\n"); err != nil || uid != 1234 {
-		t.Errorf("got %d, %v", uid, err)
-	}
-	if _, err := effectiveUser(""); err == nil {
-		t.Error("an empty status has a user")
-	}
-}
-
 // expect fails t unless out is a verdict with that evidence, or, where want is
 // "", err says why there is none.
 func expect(t *testing.T, out step.Outcome, err error, want step.Verdict, evidence string) {

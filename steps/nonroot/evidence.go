@@ -2,13 +2,11 @@ package nonroot
 
 import (
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 	"syscall"
 
 	"road/internal/probe"
-	"road/internal/sandbox"
 )
 
 // refusal gives the kernel's answer in err, nil where err is something else: a
@@ -28,30 +26,6 @@ func denied(err error) bool {
 
 // line gives the kernel's answer as a tool would print it.
 func line(err error) string { return refusal(err).Error() }
-
-// ls shows a file as ls -ln does.
-func ls(name string, f sandbox.File) string {
-	const letters = "rwxrwxrwx"
-	mode := []byte("----------")
-	for i := range letters {
-		if f.Mode&(1<<(8-i)) != 0 {
-			mode[i+1] = letters[i]
-		}
-	}
-	for _, bit := range []struct {
-		mode  uint32
-		place int
-		with  byte
-	}{{0o4000, 3, 's'}, {0o2000, 6, 's'}, {0o1000, 9, 't'}} {
-		if f.Mode&bit.mode != 0 {
-			if mode[bit.place] == '-' {
-				bit.with -= 'a' - 'A'
-			}
-			mode[bit.place] = bit.with
-		}
-	}
-	return fmt.Sprintf("%s uid %d gid %d %s", mode, f.UID, f.GID, name)
-}
 
 // lines gives the lines of s that are not empty, without white space around them.
 func lines(s string) []string {

@@ -41,7 +41,6 @@ var Step = &step.Step{
 	Fix:     fix,
 	Weaken:  weaken,
 	Attacks: attacks,
-	Show:    showUsers,
 }
 
 // check finds the pods and the images that may run as root.
