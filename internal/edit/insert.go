@@ -40,7 +40,6 @@ func (p *planner) insert(key, n *yaml.Node, elem, value any) error {
 	default:
 		err = p.insertItem(n, made)
 	}
-	made = []any{value}
 	if field != nil {
 		n.Content = slices.Insert(n.Content, at, node(elem), node(value))
 	} else {
