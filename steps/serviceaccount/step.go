@@ -74,7 +74,7 @@ func needsOf(a *app.App, w *app.Workload) needs {
 		automount = w.Pod.AutomountServiceAccountToken
 	}
 	return needs{
-		account: accountName(w) == defaultAccount && !kustomized(a, w),
+		account: accountName(w) == defaultAccount && w.Name != "" && !kustomized(a, w),
 		token:   automount == nil || *automount,
 		links:   w.Pod.EnableServiceLinks == nil || *w.Pod.EnableServiceLinks,
 	}

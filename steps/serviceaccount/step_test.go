@@ -23,3 +23,20 @@ func TestQuoted(t *testing.T) {
 		}
 	}
 }
+
+// TestNoName makes no account for a pod whose name the cluster will give.
+func TestNoName(t *testing.T) {
+	a, err := app.LoadFiles("test", map[string][]byte{"p.yaml": []byte("apiVersion: v1\nkind: Pod\nmetadata: {generateName: p-}\nspec: {containers: [{name: c, image: i}]}\n")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	edits, err := Step.Fix(a)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range edits {
+		if e.Create != nil {
+			t.Errorf("%s: %s", e.File, e.Create)
+		}
+	}
+}
