@@ -90,6 +90,14 @@ func TestSandboxPolicyHolds(t *testing.T) {
 	if !strings.Contains(body, "counting the visit") {
 		t.Errorf("with Redis shut off the counter answers %q", body)
 	}
+	// What was tried in vain is learned too, so that a policy can be mended.
+	seen := &app.Seen{}
+	if err := d.Learn(t.Context(), seen); err != nil {
+		t.Fatal(err)
+	}
+	if in := seen.Inside(web, "road-to-secure-kubernetes"); !slices.Contains(in.Connects, app.Connection{Workload: db, Protocol: "TCP", Port: 6379}) {
+		t.Errorf("the web server connects to %v", in.Connects)
+	}
 }
 
 // What stands around an application answers as the real thing, and keeps a
