@@ -57,6 +57,7 @@ type member struct {
 	pod      *pod.Pod
 	end      *network.Endpoint
 	scratch  string
+	held     bool   // a finite workload's pod that does nothing, for attacks
 	copied   string // directory of claims of its own, "" for the deployment's
 }
 
@@ -199,8 +200,12 @@ func (d *deployment) of(workload string) []*member {
 	return out
 }
 
-// Ready waits until every pod is ready and the Services lead to them.
+// Ready waits until every pod is ready and the Services lead to them. A pod that
+// gave up while others were still on their way, as a program does that needs its
+// database, is made anew once when they are there; in a cluster its restarts
+// would have gone on.
 func (d *deployment) Ready(ctx context.Context) error {
+	again := map[string]bool{} // workloads whose pods were made anew
 	for {
 		d.mu.Lock()
 		members, starting, failed := append([]*member(nil), d.members...), d.starting, d.failed
@@ -208,13 +213,18 @@ func (d *deployment) Ready(ctx context.Context) error {
 		if failed != nil {
 			return failed
 		}
-		for _, m := range members {
-			if err := d.memberReady(ctx, m); err != nil {
+		waited, gaveUp, err := d.allReady(ctx, members)
+		switch {
+		case err != nil && (gaveUp == nil || !waited || again[gaveUp.workload.ID()]):
+			return err
+		case err != nil:
+			again[gaveUp.workload.ID()] = true
+			if err := d.remake(ctx, gaveUp.workload); err != nil {
 				return err
 			}
-		}
-		if starting == 0 {
-			break
+			continue
+		case starting == 0:
+			return d.setBackends()
 		}
 		select {
 		case <-ctx.Done():
@@ -222,12 +232,31 @@ func (d *deployment) Ready(ctx context.Context) error {
 		case <-time.After(10 * time.Millisecond):
 		}
 	}
-	return d.setBackends()
+}
+
+// allReady waits for every pod. Where one will not get ready it is given with the
+// reason, after the others have settled; waited says that one of those got ready
+// later than it gave up.
+func (d *deployment) allReady(ctx context.Context, members []*member) (waited bool, gaveUp *member, err error) {
+	for _, m := range members {
+		was := m.pod.IsReady()
+		merr := d.memberReady(ctx, m)
+		var n *sandbox.NotReadyError
+		switch {
+		case merr == nil:
+			waited = waited || !was && gaveUp != nil
+		case !errors.As(merr, &n) || ctx.Err() != nil:
+			return waited, nil, merr
+		case gaveUp == nil:
+			gaveUp, err = m, merr
+		}
+	}
+	return waited, gaveUp, err
 }
 
 func (d *deployment) memberReady(ctx context.Context, m *member) error {
 	wait := m.pod.Ready
-	if m.workload.Finite() {
+	if m.workload.Finite() && !m.held {
 		wait = m.pod.Completed
 	}
 	err := wait(ctx)
@@ -243,13 +272,21 @@ func (d *deployment) memberReady(ctx context.Context, m *member) error {
 	return err
 }
 
-// Restart makes the pods of a workload anew, as a rollout restart does, and
-// waits until they are ready. Claims stay.
+// Restart makes the pods of a workload anew, all at once, and waits until they
+// are ready. Claims stay.
 func (d *deployment) Restart(ctx context.Context, workload string) error {
 	w := d.app.Workload(workload)
 	if w == nil {
 		return fmt.Errorf("there is no workload %q", workload)
 	}
+	if err := d.remake(ctx, w); err != nil {
+		return err
+	}
+	return d.Ready(ctx)
+}
+
+// remake ends the pods of a workload and starts new ones in their places.
+func (d *deployment) remake(ctx context.Context, w *app.Workload) error {
 	old := d.of(w.ID())
 	d.mu.Lock()
 	var kept []*member
@@ -268,7 +305,7 @@ func (d *deployment) Restart(ctx context.Context, workload string) error {
 			return err
 		}
 	}
-	return d.Ready(ctx)
+	return nil
 }
 
 // end stops pods side by side and gives their addresses back.

@@ -162,6 +162,10 @@ func (d *deployment) Scene(ctx context.Context, t sandbox.Target, fresh bool, mo
 	if err := d.attacked(); err != nil {
 		return nil, err
 	}
+	if w.Finite() {
+		// Its pod has ended by now. The same pod is held in the middle of its work.
+		fresh, mods = true, append(mods, hold)
+	}
 	if !fresh && len(mods) == 0 {
 		if ms := d.of(w.ID()); len(ms) > 0 {
 			return d.scene(ctx, ms[0], t, false)
@@ -173,6 +177,15 @@ func (d *deployment) Scene(ctx context.Context, t sandbox.Target, fresh bool, mo
 		return nil, err
 	}
 	return d.scene(ctx, m, t, true)
+}
+
+// hold has the containers of a pod do nothing, as the users that they are.
+func hold(spec *corev1.PodSpec) {
+	for i := range spec.Containers {
+		c := &spec.Containers[i]
+		c.Command, c.Args = []string{pod.ProbeDestination, "hold"}, nil
+		c.StartupProbe, c.ReadinessProbe, c.LivenessProbe = nil, nil, nil
+	}
 }
 
 // freshPod starts a pod of its own from the workload's spec. No Service leads to
@@ -200,6 +213,7 @@ func (d *deployment) freshPod(ctx context.Context, w *app.Workload, mods []func(
 	if claims != d.claims {
 		m.copied = claims
 	}
+	m.held = w.Finite()
 	if err := d.memberReady(ctx, m); err != nil {
 		return nil, errors.Join(err, m.close(0))
 	}

@@ -164,9 +164,13 @@ func capabilities(sc *corev1.SecurityContext) ([]string, error) {
 
 // hostCapabilities act on the host's kernel as a whole, whatever namespaces and
 // control groups there are around who has them: to load a module, to start another
-// kernel, to set the clock, to reach ports and memory. The host is the user's own
-// machine, so no container gets them.
-var hostCapabilities = []string{"CAP_SYS_MODULE", "CAP_SYS_BOOT", "CAP_SYS_TIME", "CAP_SYS_RAWIO"}
+// kernel, to set the clock, to reach ports and memory, to mount /proc anew and
+// write its settings, to open files by handle, to trace the kernel. The host is
+// the user's own machine, so no container gets them.
+var hostCapabilities = []string{
+	"CAP_SYS_MODULE", "CAP_SYS_BOOT", "CAP_SYS_TIME", "CAP_SYS_RAWIO",
+	"CAP_SYS_ADMIN", "CAP_DAC_READ_SEARCH", "CAP_BPF", "CAP_PERFMON", "CAP_SYSLOG",
+}
 
 // keepHostOut takes the host's capabilities out of a set, and says which were there.
 func keepHostOut(caps []string) (kept, out []string) {

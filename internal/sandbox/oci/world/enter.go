@@ -42,7 +42,7 @@ var ErrNotRoot = errors.New("a sandbox needs root")
 //
 // Signals: SIGTERM and SIGHUP are passed on, and so is SIGINT unless the terminal
 // has sent it to the worker itself. The second SIGINT or SIGTERM ends the world
-// at once. When this process dies, the world dies with it, unless it is detached.
+// at once, with status 130. When this process dies, the world dies with it, unless it is detached.
 func Enter(o Options) (status int, err error) {
 	if os.Geteuid() != 0 {
 		return 0, ErrNotRoot
@@ -77,6 +77,7 @@ type supervisor struct {
 	cmd    *exec.Cmd
 	report *os.File
 	up     atomic.Bool // PID 1 passes signals on
+	ended  atomic.Bool // the user ended the world at once
 	log    string      // file with the worker's output; "" where it has ours
 }
 
@@ -172,11 +173,18 @@ func (s *supervisor) wait(o Options) (int, error) {
 		return 0, errors.Join(err, rerr)
 	}
 	ws := s.cmd.ProcessState.Sys().(syscall.WaitStatus)
+	if ws.Signaled() && s.ended.Load() {
+		return interruptedStatus, rerr
+	}
 	if ws.Signaled() {
 		return 128 + int(ws.Signal()), rerr
 	}
 	return ws.ExitStatus(), rerr
 }
+
+// interruptedStatus is how a world ends that its user ended by a signal, however
+// much of a hurry he was in.
+const interruptedStatus = 128 + int(unix.SIGINT)
 
 // passOn hands the supervisor's signals to PID 1, until done.
 func (s *supervisor) passOn(signals <-chan os.Signal, done <-chan struct{}) {
@@ -189,6 +197,7 @@ func (s *supervisor) passOn(signals <-chan os.Signal, done <-chan struct{}) {
 			end := sig == unix.SIGINT || sig == unix.SIGTERM
 			switch {
 			case end && (asked || !s.up.Load()):
+				s.ended.Store(true)
 				s.cmd.Process.Kill()
 			case sig == unix.SIGINT && !foreground():
 				s.cmd.Process.Signal(interrupt)
