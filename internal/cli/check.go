@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"road/internal/app"
@@ -82,7 +83,7 @@ Exit status: 0 nothing found, 1 findings, 2 bad input.`,
 				return err
 			}
 			if len(src.app.Workloads) == 0 {
-				c.say("road: no Kubernetes workload found in %s", src.path)
+				return usage(fmt.Errorf("no Kubernetes workload found in %s", src.path), "give the folder that holds the manifests")
 			}
 			if len(rep.Findings) > 0 {
 				return found
@@ -111,6 +112,21 @@ func (c *command) passedBy(s *source) {
 	for _, p := range s.app.Problems {
 		c.say("road: passed by %s", s.problem(p))
 	}
+	for _, d := range untied(s.app) {
+		c.say("road: %s builds no image that a manifest names (say which in road.yaml: images)", s.place(app.Pos{File: d.File}))
+	}
+}
+
+// untied gives the Dockerfiles that no image is built from, so that nobody takes
+// silence about them for praise.
+func untied(a *app.App) []*app.Dockerfile {
+	var out []*app.Dockerfile
+	for _, d := range a.Dockerfiles {
+		if !slices.ContainsFunc(a.Images, func(i *app.Image) bool { return i.Build != nil && i.Build.Dockerfile.File == d.File }) {
+			out = append(out, d)
+		}
+	}
+	return out
 }
 
 // within says whether a stop is chosen.

@@ -17,10 +17,8 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"path/filepath"
 	"strings"
-	"syscall"
 
 	"road/internal/walk"
 
@@ -32,9 +30,7 @@ import (
 // itself.
 func Main() int {
 	engineMain()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
-	defer stop()
-	return Run(ctx, os.Args, os.Stdin, os.Stdout, os.Stderr)
+	return Run(context.Background(), os.Args, os.Stdin, os.Stdout, os.Stderr)
 }
 
 // Run runs one command line, args[0] being the program's name, and gives the

@@ -5,6 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
 
 	"road/internal/sandbox"
 	"road/internal/sandbox/oci"
@@ -53,6 +56,10 @@ func withEngine(ctx context.Context, o engineOptions, f func(ctx context.Context
 		}
 		return exit(Status(status))
 	}
+	// Only what runs has to be ended with care. A command that reads files is
+	// ended by the signal itself.
+	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	defer stop()
 	dir, err := oci.Scratch()
 	if err != nil {
 		return fmt.Errorf("make a folder for copies: %w", err)

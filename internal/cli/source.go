@@ -149,6 +149,11 @@ func (s *source) announce(c *command, verb string) {
 		return
 	}
 	c.say("road: %s the built-in demo, an application that is insecure on purpose", verb)
+	// A road.yaml right below says where the application is.
+	if names, _ := filepath.Glob("*/" + app.FileName); len(names) == 1 {
+		c.say("road: hint: %s is an application: road walk %s", filepath.Dir(names[0]), filepath.Dir(names[0]))
+		return
+	}
 	if hasManifests(".") {
 		c.say("road: hint: this folder has manifests: road walk .")
 	}
@@ -219,6 +224,7 @@ func (s *source) broken() error {
 // selection is what --to, --only and --skip choose.
 type selection struct {
 	to         string
+	at         bool // to was given as --at
 	only, skip []string
 }
 
@@ -250,7 +256,11 @@ func (s *selection) resolve() (chosen, error) {
 	}
 	if s.to != "" {
 		if ch.to = find(s.to); ch.to == 0 {
-			errs = append(errs, fmt.Errorf("--to: no stop is called %q", s.to))
+			flag := "to"
+			if s.at {
+				flag = "at"
+			}
+			errs = append(errs, fmt.Errorf("--%s: no stop is called %q", flag, s.to))
 		}
 	}
 	for _, v := range s.only {

@@ -45,7 +45,7 @@ built-in demo, which is insecure on purpose: it runs any command that it is sent
   road up --at 2 -d --port 8080; road down`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
-			s.to = at
+			s.to, s.at = at, true
 			r.output = "text"
 			err := r.prepare(args, s)
 			if port < 0 || port > 65535 {

@@ -40,6 +40,9 @@ func (r *run) prepare(args []string, s *selection) error {
 	if r.format, err = report.Find(r.output); err != nil {
 		errs = append(errs, usage(err, ""))
 	}
+	if r.ready <= 0 {
+		errs = append(errs, usage(fmt.Errorf("--ready %s is not a time to wait", r.ready), "the default is 2m0s"))
+	}
 	if err := r.engine.validate(); err != nil {
 		errs = append(errs, err)
 	}

@@ -126,7 +126,11 @@ func (e *engine) next() int {
 // runtimeVersion gives "runc 1.1.5" from the first line of runc --version.
 func runtimeVersion(ctx context.Context, name string) (string, error) {
 	if _, err := exec.LookPath(name); err != nil {
-		return "", &sandbox.HostError{Err: fmt.Errorf("no OCI runtime: %w", err), Hint: "apt-get install runc"}
+		hint := "apt-get install runc"
+		if name != "runc" {
+			hint = "install " + name + ", or leave --runtime out for runc"
+		}
+		return "", &sandbox.HostError{Err: fmt.Errorf("no OCI runtime: %w", err), Hint: hint}
 	}
 	out, err := exec.CommandContext(ctx, name, "--version").Output()
 	if err != nil {

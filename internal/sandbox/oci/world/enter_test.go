@@ -406,7 +406,7 @@ func TestSandboxSignals(t *testing.T) {
 			t.Fatal("ended by the first")
 		}
 		p.Process.Signal(unix.SIGINT)
-		if st := p.status(t); st != 137 {
+		if st := p.status(t); st != 130 {
 			t.Errorf("exit status %d", st)
 		}
 	})
@@ -422,7 +422,7 @@ func TestSandboxInterruptFromTheTerminal(t *testing.T) {
 		says       string
 	}{
 		{"patient", "\x03", 130, "got interrupt 1"},
-		{"stubborn", "\x03\x03", 137, ""},
+		{"stubborn", "\x03\x03", 130, ""},
 	} {
 		t.Run(test.play, func(t *testing.T) {
 			keyboard, tty := terminal(t)
