@@ -83,6 +83,7 @@ func (c *command) root(name string) *cobra.Command {
   helm template x | road check -
   road up --at 1            run the demo by hand as it was first released`,
 		Annotations:   map[string]string{cobra.CommandDisplayNameAnnotation: name},
+		Version:       buildVersion(),
 		Args:          cobra.NoArgs,
 		SilenceErrors: true,
 		SilenceUsage:  true,

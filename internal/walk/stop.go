@@ -243,7 +243,7 @@ func (w *walker) attempt(ctx context.Context, l *lane, c *change, stop *Stop, t 
 	case errors.As(err, &host):
 		return nil, err // says nothing about the step
 	case errors.As(err, &n):
-		f := &fault{[]string{n.Workload}, n.Error()}
+		f := &fault{[]string{n.Workload}, n.Error() + w.lastWords(n.Logs)}
 		if l.app.Workload(n.Workload) == nil || t.leftOut[n.Workload] != "" {
 			f.workloads = everyone()
 		}
@@ -280,6 +280,16 @@ func (w *walker) attempt(ctx context.Context, l *lane, c *change, stop *Stop, t 
 		f.workloads = everyone()
 	}
 	return f, nil
+}
+
+// lastWords gives the last line of a log, behind what it is the reason of.
+func (w *walker) lastWords(logs string) string {
+	lines := strings.Split(strings.TrimSpace(logs), "\n")
+	last := w.mask.line(strings.TrimSpace(lines[len(lines)-1]))
+	if last == "" {
+		return ""
+	}
+	return "; its last line: " + last
 }
 
 // culprits gives the workloads behind the Services of failed checks; all of

@@ -124,7 +124,7 @@ func TestBrokenWorkloadIsLeftOut(t *testing.T) {
 	r := walked(t, options(t, m, map[string]string{"web.yaml": manifest("web"), "db.yaml": manifest("db")}, labelStep("a")))
 	s := r.Stops[1]
 	want := []WorkloadResult{
-		{Name: "deployment/db", Status: LeftOut, Reason: "deployment/db does not get ready: container db: exit status 1", Exceptions: []string{}},
+		{Name: "deployment/db", Status: LeftOut, Reason: "deployment/db does not get ready: container db: exit status 1; its last line: last words of deployment/db", Exceptions: []string{}},
 		{Name: "deployment/web", Status: Done, Exceptions: []string{}},
 	}
 	if d := cmp.Diff(want, s.Workloads); d != "" {
