@@ -123,7 +123,8 @@ func (w *walker) front() *app.Workload {
 
 // attack runs jobs against what a lane serves and writes the outcomes into
 // cells. Attacks that share a scene run in order, but for those that only wait;
-// scenes run side by side.
+// scenes run side by side. Those that must act alone come last, one after
+// another, each target's in one scene, which is set up before.
 func (w *walker) attack(ctx context.Context, stop *Stop, side Side, l *lane, jobs []job, cells map[key]Cell) error {
 	phase := Attacking
 	if side != InSequence {
@@ -139,10 +140,14 @@ func (w *walker) attack(ctx context.Context, stop *Stop, side Side, l *lane, job
 		w.book.write(cells, j.key, c)
 		w.emit(AttackDone{stop.Number, side, j.attack.Name, c})
 	}
-	var own []job
+	var own, alone []job
 	for _, j := range jobs {
 		if why := w.lacks(j.attack); why != "" {
 			finish(j, Cell{Verdict: step.Unproven, Reason: why})
+			continue
+		}
+		if j.attack.Alone {
+			alone = append(alone, j)
 			continue
 		}
 		if j.attack.OwnPod {
@@ -162,7 +167,30 @@ func (w *walker) attack(ctx context.Context, stop *Stop, side Side, l *lane, job
 	for _, t := range order {
 		group.Go(func() error { return w.inOrder(gctx, l.serving, t, false, shared[t], begin, finish) })
 	}
+	scenes := map[place]*scenery{}
+	for _, j := range alone {
+		p := place{j.key.target, j.attack.OwnPod}
+		if scenes[p] != nil {
+			continue
+		}
+		s := &scenery{}
+		scenes[p] = s
+		group.Go(func() error {
+			w.setUp(gctx, s, l.serving, p)
+			return gctx.Err()
+		})
+	}
 	err := group.Wait()
+	for _, j := range alone {
+		if err == nil {
+			err = w.inScene(ctx, scenes[place{j.key.target, j.attack.OwnPod}], []job{j}, begin, finish)
+		}
+	}
+	var closing sync.WaitGroup
+	for _, s := range scenes {
+		closing.Go(s.close)
+	}
+	closing.Wait()
 	done(err == nil, tally(cells, jobs))
 	return err
 }
@@ -185,27 +213,54 @@ func (w *walker) lacks(a *step.Attack) string {
 	return ""
 }
 
-// inOrder sets up one scene and runs jobs in it, those that only wait beside the
-// others. Only a cancellation is an error.
-func (w *walker) inOrder(ctx context.Context, dep sandbox.Deployment, t sandbox.Target, fresh bool, jobs []job, begin func(job), finish func(job, Cell)) error {
+// A place is where attacks share a scene.
+type place struct {
+	target sandbox.Target
+	fresh  bool
+}
+
+// A scenery is a scene, or why there is none.
+type scenery struct {
+	scene *sandbox.Scene
+	err   error
+}
+
+// setUp sets up one scene.
+func (w *walker) setUp(ctx context.Context, s *scenery, dep sandbox.Deployment, p place) {
 	limit, cancel := context.WithTimeout(ctx, w.o.Ready)
-	scene, err := dep.Scene(limit, t, fresh)
-	cancel()
+	defer cancel()
+	s.scene, s.err = dep.Scene(limit, p.target, p.fresh)
+}
+
+func (s *scenery) close() {
+	if s.scene != nil && s.scene.Close != nil {
+		s.scene.Close()
+	}
+}
+
+// inOrder sets up one scene and runs jobs in it.
+func (w *walker) inOrder(ctx context.Context, dep sandbox.Deployment, t sandbox.Target, fresh bool, jobs []job, begin func(job), finish func(job, Cell)) error {
+	s := &scenery{}
+	w.setUp(ctx, s, dep, place{t, fresh})
+	defer s.close()
+	return w.inScene(ctx, s, jobs, begin, finish)
+}
+
+// inScene runs jobs in a scene, those that only wait beside the others. Only a
+// cancellation is an error.
+func (w *walker) inScene(ctx context.Context, s *scenery, jobs []job, begin func(job), finish func(job, Cell)) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	if err != nil {
+	if s.err != nil {
 		for _, j := range jobs {
-			finish(j, Cell{Verdict: step.Unproven, Reason: w.mask.line("the scene could not be set up: " + err.Error())})
+			finish(j, Cell{Verdict: step.Unproven, Reason: w.mask.line("the scene could not be set up: " + s.err.Error())})
 		}
 		return nil
 	}
-	if scene.Close != nil {
-		defer scene.Close()
-	}
 	do := func(j job) {
 		begin(j)
-		if c := w.act(ctx, j.attack, scene); ctx.Err() == nil {
+		if c := w.act(ctx, j.attack, s.scene); ctx.Err() == nil {
 			finish(j, c)
 		}
 	}
