@@ -57,6 +57,30 @@ type SeenInside struct {
 	// Capabilities are those without which it did not work, found by trial:
 	// "DAC_OVERRIDE", as manifests write them, sorted.
 	Capabilities []string `json:"capabilities,omitempty"`
+
+	Peak *Peak `json:"peak,omitempty"` // nil where nobody measured
+}
+
+// A Peak is the most that any copy of a container used at once, from its start
+// to the end of the application's checks, which are the only load that it had.
+// Runs differ a little, so a figure is replaced only by one that is greater by
+// more than a quarter.
+type Peak struct {
+	MemoryBytes int64 `json:"memoryBytes"` // anonymous memory, without the page cache
+	MilliCPU    int64 `json:"milliCPU"`    // thousandths of a core, over 100 ms
+	LayerBytes  int64 `json:"layerBytes"`  // in its writable layer
+}
+
+// Raise takes over each figure of q that is greater by more than a quarter.
+func (p *Peak) Raise(q Peak) {
+	raise := func(to *int64, n int64) {
+		if n > *to+*to/4 {
+			*to = n
+		}
+	}
+	raise(&p.MemoryBytes, q.MemoryBytes)
+	raise(&p.MilliCPU, q.MilliCPU)
+	raise(&p.LayerBytes, q.LayerBytes)
 }
 
 // A Denied is one thing that the application was seen to need and not get.

@@ -41,6 +41,7 @@ type deployment struct {
 
 	mu        sync.Mutex
 	calls     calls
+	peaks     map[string]map[string]pod.Peak // by workload and container, of all their pods
 	members   []*member
 	starting  int   // workloads whose pods are still being created
 	failed    error // why a pod could not be created
@@ -174,7 +175,7 @@ func (d *deployment) startRest(w *app.Workload, n int) error {
 
 // join starts a pod and makes it a member that serves.
 func (d *deployment) join(ctx context.Context, w *app.Workload, index int) error {
-	m, err := d.start(ctx, w, index, memberOptions{})
+	m, err := d.start(ctx, w, index, memberOptions{serves: true})
 	if err != nil {
 		return fmt.Errorf("%s: %w", w.ID(), err)
 	}
@@ -389,6 +390,9 @@ func (d *deployment) Learn(_ context.Context, s *app.Seen) error {
 			}
 			in := s.Inside(m.workload.ID(), c.Spec.Name)
 			in.Written = outermost(append(in.Written, written...))
+			if err := d.learnPeak(in, m, c.Spec.Name, c.Kind == app.Init); err != nil {
+				errs = append(errs, err)
+			}
 		}
 	}
 	return errors.Join(append(errs, d.learnCalls(s))...)

@@ -27,6 +27,7 @@ type memberOptions struct {
 	name   string          // instead of the one that its controller would give
 	labels map[string]string
 	image  *image.Image // for every container, instead of the ones that spec names
+	serves bool         // it is one of the application's own, which are measured
 }
 
 // start starts one pod of a workload.
@@ -76,6 +77,10 @@ func (d *deployment) podOptions(m *member, id, ns string, o memberOptions) pod.O
 		}
 	}
 	w := d.e.w
+	var measure func(string, pod.Peak)
+	if o.serves {
+		measure = func(container string, p pod.Peak) { d.measured(m.workload.ID(), container, p) }
+	}
 	return pod.Options{
 		ID: id, Name: m.name, Namespace: ns, Hostname: m.hostname(), IP: m.end.Addr(), NodeIP: nodeIP,
 		Meta: meta, Spec: d.admitted(m, ns, o.spec), Images: images,
@@ -83,7 +88,7 @@ func (d *deployment) podOptions(m *member, id, ns string, o memberOptions) pod.O
 		Dir: filepath.Join(w.Run, "pods"), Disk: filepath.Join(w.Disk, "pods"),
 		CgroupParent: w.Node, RuncRoot: filepath.Join(w.Run, "runc"), Runtime: d.e.o.Runtime, HostProc: w.HostProc,
 		Env: envVars(serviceEnv(d.services, ns, o.spec)), Sources: d.sources(m, ns, o),
-		ProbePath: d.e.o.Probe, Scratch: m.scratch,
+		ProbePath: d.e.o.Probe, Scratch: m.scratch, Measure: measure,
 	}
 }
 

@@ -64,6 +64,10 @@ type Options struct {
 	// Log gets a copy of what a container writes; may be nil or return nil.
 	Log func(container string) io.Writer
 
+	// Measure is told the peaks of a container whenever they rise, from a
+	// goroutine of the pod's; nil measures nothing.
+	Measure func(container string, p Peak)
+
 	// AuditID marks every process of the pod's containers, but not those that
 	// Exec starts, as the audit subsystem's login uid; 0 leaves it alone.
 	AuditID uint32
@@ -129,6 +133,9 @@ func Start(ctx context.Context, o Options) (*Pod, error) {
 		return nil, err
 	}
 	go p.run()
+	if o.Measure != nil {
+		go p.measure()
+	}
 	context.AfterFunc(p.ctx, func() { p.Stop(0) })
 	return p, nil
 }
