@@ -182,6 +182,11 @@ type Scene struct {
 	// with the node, as any emptyDir or hostPath is. It belongs to the sandbox.
 	Volume string
 
+	// Favour gives the sandbox's pods precedence over this machine's other
+	// programs until undo is called, for an attack on what they share; nil where
+	// that cannot be done. For seconds only, and by one attack at a time.
+	Favour func() (undo func() error, err error)
+
 	// Plant puts a copy of the probe's program on Volume as the node's root. It
 	// stands for a helper such as su or ping that an image or a volume carries.
 	Plant func(h Helper) (*Planted, error)
