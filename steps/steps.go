@@ -4,6 +4,7 @@ package steps
 import (
 	"road/internal/step"
 	"road/steps/capabilities"
+	"road/steps/limits"
 	"road/steps/networkpolicy"
 	"road/steps/noescalation"
 	"road/steps/nonroot"
@@ -20,6 +21,7 @@ var All = []*step.Step{
 	nonroot.Step,        // root inside is root outside: take it away first, everything later leans on it
 	readonlyroot.Step,   // what came with the image stays as it came, so nothing can be brought along
 	networkpolicy.Step,  // the pods talk to those whom they need, and to nobody else
+	limits.Step,         // what one pod may take from all others on its node
 	capabilities.Step,   // root's single powers, should he come back
 	noescalation.Step,   // and no way back to him by a setuid program
 	seccomp.Step,        // the kernel answers what containers need, not what exploits begin with

@@ -1,0 +1,179 @@
+package limits
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"road/internal/probe"
+	"road/internal/sandbox"
+	"road/internal/step"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+)
+
+// The attacks of this step: what one pod can take from all others of its node.
+// Each acts alone, because it uses up what the others would need, and is judged
+// by what the node counts. The bomb comes last, since a kernel that kills for want
+// of memory may choose another process than the attacker's.
+var attacks = []step.Attack{
+	{
+		Name:      "cpu-burn",
+		Goal:      "take the node's processors, as a miner of coins does",
+		Transport: step.Code,
+		Needs:     []sandbox.Power{sandbox.HostView, sandbox.CodeInside, sandbox.CPULimits},
+		OwnPod:    true,
+		Alone:     true,
+		Run:       cpuBurn,
+	},
+	{
+		Name:      "disk-fill",
+		Goal:      "fill the node's disk",
+		Transport: step.Code,
+		Needs:     []sandbox.Power{sandbox.HostView, sandbox.CodeInside},
+		OwnPod:    true,
+		Alone:     true,
+		Run:       diskFill,
+	},
+	{
+		Name:      "fork-bomb",
+		Goal:      "take the node's process numbers",
+		Transport: step.Code,
+		Needs:     []sandbox.Power{sandbox.HostView, sandbox.CodeInside},
+		OwnPod:    true,
+		Alone:     true,
+		Open:      "no field of a pod limits processes: only the kubelet's podPidsLimit does, or the node's own limit, which is what holds it here",
+		Run:       forkBomb,
+	},
+	{
+		Name:      "memory-bomb",
+		Goal:      "take the node's memory",
+		Transport: step.Code,
+		Needs:     []sandbox.Power{sandbox.HostView, sandbox.CodeInside, sandbox.MemoryLimits},
+		OwnPod:    true,
+		Alone:     true,
+		Run:       memoryBomb,
+	},
+}
+
+// limitOf gives the limit that holds the scene's container, its own or its
+// pod's; not ok where there is none.
+func limitOf(s *sandbox.Scene, r corev1.ResourceName) (q resource.Quantity, ok bool, err error) {
+	c := step.Container(s)
+	if c == nil {
+		return q, false, fmt.Errorf("%s has no container %q", s.Target.Workload, s.Target.Container)
+	}
+	if has(c.Spec.Resources.Limits, r) {
+		return c.Spec.Resources.Limits[r], true, nil
+	}
+	if p := c.Workload.Pod.Resources; p != nil && has(p.Limits, r) {
+		return p.Limits[r], true, nil
+	}
+	return q, false, nil
+}
+
+// bombBytes is how much memory the bomb takes; twice the limit where that is more.
+const bombBytes = 512 * mebi
+
+// A memory is what became of a memory bomb.
+type memory struct {
+	want, limit   int64 // bytes; limit 0 for none
+	before, after sandbox.Usage
+	peak          int64 // of anonymous memory, by the node's count
+	err           error // what the probe said
+}
+
+// memoryBomb has a child of the probe write to memory until it has enough or is
+// killed, while the node counts.
+func memoryBomb(ctx context.Context, s *sandbox.Scene) (step.Outcome, error) {
+	limit, _, err := limitOf(s, corev1.ResourceMemory)
+	if err != nil {
+		return step.Outcome{}, err
+	}
+	m := memory{limit: limit.Value(), want: max(bombBytes, 2*limit.Value())}
+	if m.before, err = s.Node.Usage(); err != nil {
+		return step.Outcome{}, err
+	}
+	m.peak = m.before.AnonBytes
+	var held probe.Held
+	answer := make(chan error, 1)
+	go func() {
+		answer <- s.Foothold.Code(ctx, probe.Alloc, probe.AllocArgs{Bytes: m.want + m.want/64}, &held)
+	}()
+	for answered := false; !answered; {
+		select {
+		case m.err = <-answer:
+			answered = true
+		case <-time.After(5 * time.Millisecond):
+		}
+		if m.after, err = s.Node.Usage(); err != nil {
+			return step.Outcome{}, errors.Join(err, ctx.Err())
+		}
+		m.peak = max(m.peak, m.after.AnonBytes)
+	}
+	out, err := m.judge()
+	if m.err == nil {
+		err = errors.Join(err, s.Foothold.Code(context.WithoutCancel(ctx), probe.Release, held, nil))
+	}
+	return out, err
+}
+
+// judge says what the counts mean. Nothing else acts beside the bomb, so a
+// container that has a limit was killed by its own and not by the node's.
+func (m memory) judge() (step.Outcome, error) {
+	killed := m.after.OOMKills - m.before.OOMKills
+	counts := fmt.Sprintf("on the node: anonymous memory of the pod %d MiB before, %d MiB at most", m.before.AnonBytes/mebi, m.peak/mebi)
+	switch {
+	case m.peak >= m.want:
+		return step.Outcome{Verdict: step.Succeeded, Evidence: counts}, nil
+	case killed > 0 && m.limit > 0:
+		evidence := fmt.Sprintf("%s, limit %d MiB\nits cgroup's oom_kill %d before, %d after", counts, m.limit/mebi, m.before.OOMKills, m.after.OOMKills)
+		if m.err != nil {
+			evidence += "\n" + m.err.Error()
+		}
+		return step.Outcome{Verdict: step.Blocked, Evidence: evidence}, nil
+	case killed > 0:
+		return step.Outcome{}, fmt.Errorf("killed by the limit of the whole node and not of the pod, which has none: %s", counts)
+	case m.err != nil:
+		return step.Outcome{}, m.err
+	}
+	return step.Outcome{}, fmt.Errorf("the memory was written, and the node does not count it: %s", counts)
+}
+
+// forks is how many processes the fork bomb makes: many more than any server,
+// and fewer than the node has room for.
+const forks = 200
+
+// forkBomb makes processes that only wait, and has the node count them.
+func forkBomb(ctx context.Context, s *sandbox.Scene) (out step.Outcome, err error) {
+	before, err := s.Node.Usage()
+	if err != nil {
+		return step.Outcome{}, err
+	}
+	var made probe.ForkResult
+	if err := s.Foothold.Code(ctx, probe.Fork, probe.ForkArgs{Count: forks + forks/10}, &made); err != nil {
+		return step.Outcome{}, err
+	}
+	defer func() {
+		err = errors.Join(err, s.Foothold.Code(context.WithoutCancel(ctx), probe.Release, probe.Held{Hold: made.Hold}, nil))
+	}()
+	after, err := s.Node.Usage()
+	if err != nil {
+		return step.Outcome{}, err
+	}
+	return judgeForks(made, before.Processes, after.Processes)
+}
+
+// judgeForks says what the counts mean.
+func judgeForks(made probe.ForkResult, before, after int64) (step.Outcome, error) {
+	counts := fmt.Sprintf("on the node: %d processes and threads of the pod before, %d after", before, after)
+	switch {
+	case after-before >= forks:
+		return step.Outcome{Verdict: step.Succeeded, Evidence: counts}, nil
+	case made.Count < forks && made.Refused != "":
+		return step.Outcome{Verdict: step.Blocked, Evidence: fmt.Sprintf("fork: %s, after %d processes\n%s", made.Refused, made.Count, counts)}, nil
+	}
+	return step.Outcome{}, fmt.Errorf("%d processes were made, and the node does not count them: %s", made.Count, counts)
+}

@@ -1,0 +1,129 @@
+package limits
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"road/internal/app"
+	"road/internal/probe"
+	"road/internal/sandbox"
+	"road/internal/step"
+)
+
+// TestJudgeBomb has only the node's counts tell, and the node's own limit never
+// stand for the pod's.
+func TestJudgeBomb(t *testing.T) {
+	killed := sandbox.Usage{OOMKills: 1}
+	died := errors.New("alloc: signal: killed")
+	for name, c := range map[string]struct {
+		m    memory
+		want step.Verdict // "" for an error
+	}{
+		"counted":                    {memory{want: bombBytes, peak: bombBytes}, step.Succeeded},
+		"counted, then killed":       {memory{want: bombBytes, peak: bombBytes, after: killed, err: died}, step.Succeeded},
+		"killed by its limit":        {memory{want: bombBytes, limit: 256 * mebi, peak: 255 * mebi, after: killed, err: died}, step.Blocked},
+		"killed by the node's":       {memory{want: bombBytes, peak: 500 * mebi, after: killed, err: died}, ""},
+		"killed before, not now":     {memory{want: bombBytes, limit: 256 * mebi, before: killed, after: killed, err: died}, ""},
+		"the probe went away":        {memory{want: bombBytes, limit: 256 * mebi, err: probe.ErrEnded}, ""},
+		"said to be there, not seen": {memory{want: bombBytes, limit: 256 * mebi, peak: 100 * mebi}, ""},
+	} {
+		if out, err := c.m.judge(); out.Verdict != c.want || (err != nil) != (c.want == "") {
+			t.Errorf("%s: %+v, %v", name, out, err)
+		}
+	}
+}
+
+// TestJudgeBurn has a busy machine never stand for a limit.
+func TestJudgeBurn(t *testing.T) {
+	held := sandbox.Usage{Throttled: 5}
+	for name, c := range map[string]struct {
+		b    burn
+		want step.Verdict // "" for an error
+	}{
+		"both cores":                  {burn{cores: 2, best: 1.9}, step.Succeeded},
+		"a busy machine":              {burn{cores: 2, best: 1.2}, ""},
+		"held back":                   {burn{cores: 2, limit: 1, best: 1.1, after: held}, step.Blocked},
+		"a busy machine with a limit": {burn{cores: 2, limit: 1, best: 0.8}, ""},
+		"held back before":            {burn{cores: 2, limit: 1, best: 0.8, before: held, after: held}, ""},
+		"more than its limit":         {burn{cores: 2, limit: 1, best: 1.4, after: held}, ""},
+		"a limit that does not hold":  {burn{cores: 2, limit: 1, best: 1.9, after: held}, step.Succeeded},
+		"a higher limit is used":      {burn{cores: 8, limit: 4, best: 4.2, after: held}, step.Blocked},
+	} {
+		if out, err := c.b.judge(); out.Verdict != c.want || (err != nil) != (c.want == "") {
+			t.Errorf("%s: %+v, %v", name, out, err)
+		}
+	}
+	for want, b := range map[string]burn{"": {cores: 2, limit: 1}, "one core": {cores: 1}, "no more than the limit of 2": {cores: 2, limit: 2}} {
+		if got := b.pointless(); (got == "") != (want == "") || !strings.Contains(got, want) {
+			t.Errorf("%+v: %q, want %q", b, got, want)
+		}
+	}
+}
+
+func TestJudgeForks(t *testing.T) {
+	if out, err := judgeForks(probe.ForkResult{Count: forks}, 8, 208); err != nil || out.Verdict != step.Succeeded {
+		t.Errorf("%+v, %v", out, err)
+	}
+	if out, err := judgeForks(probe.ForkResult{Count: 90, Refused: "Resource temporarily unavailable"}, 8, 98); err != nil || out.Verdict != step.Blocked {
+		t.Errorf("%+v, %v", out, err)
+	}
+	if out, err := judgeForks(probe.ForkResult{Count: forks}, 8, 9); err == nil {
+		t.Errorf("%+v", out)
+	}
+}
+
+// TestDiskPlaces has the bytes go to the node's disk, and to no claim or tmpfs.
+func TestDiskPlaces(t *testing.T) {
+	a, err := app.LoadFiles("test", map[string][]byte{"pod.yaml": []byte(`apiVersion: v1
+kind: Pod
+metadata: {name: p}
+spec:
+  containers:
+  - name: c
+    image: i
+    workingDir: /data/db
+    volumeMounts:
+    - {name: claim, mountPath: /data}
+    - {name: dir, mountPath: /cache/}
+    - {name: dir, mountPath: /ro, readOnly: true}
+    - {name: mem, mountPath: /tmp}
+  volumes:
+  - {name: claim, persistentVolumeClaim: {claimName: c}}
+  - {name: dir, emptyDir: {}}
+  - {name: mem, emptyDir: {medium: Memory}}
+`)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := diskPlaces(&sandbox.Scene{App: a, Target: sandbox.Target{Workload: "pod/p", Container: "c"}})
+	if s := strings.Join(got, " "); err != nil || s != "/var/tmp /cache" {
+		t.Errorf("%q, %v", s, err)
+	}
+}
+
+// TestMarks has a count that was read late never make a rate higher than it was.
+func TestMarks(t *testing.T) {
+	at, ms := time.Now(), time.Millisecond
+	for name, c := range map[string]struct {
+		late int // milliseconds by which the first mark is noted too late
+		want float64
+	}{"in time": {0, 1}, "held up": {150, 1}} {
+		var all marks
+		got := 0.0
+		for i := range 31 {
+			m := mark{begun: at.Add(time.Duration(i) * 10 * ms), over: at.Add(time.Duration(i) * 10 * ms), cpu: time.Duration(i) * 10 * ms}
+			if i == 0 {
+				m.over = m.over.Add(time.Duration(c.late) * ms)
+			}
+			got = all.add(m)
+			if i < 30 && got != 0 {
+				t.Errorf("%s: %g cores before the window is over", name, got)
+			}
+		}
+		if got != c.want {
+			t.Errorf("%s: %g cores, want %g", name, got, c.want)
+		}
+	}
+}

@@ -1,0 +1,142 @@
+package limits
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"time"
+
+	"road/internal/probe"
+	"road/internal/sandbox"
+	"road/internal/step"
+
+	corev1 "k8s.io/api/core/v1"
+)
+
+// The processors that count as taken, over which time; more where the limit is
+// more.
+const (
+	burnCores  = 1.5
+	burnWindow = 300 * time.Millisecond
+)
+
+// A burn is what became of a try to take the processors.
+type burn struct {
+	cores         int     // of the node
+	limit         float64 // in cores, 0 for none
+	best          float64 // in cores, over burnWindow
+	before, after sandbox.Usage
+}
+
+// want is how many cores must be used at once.
+func (b burn) want() float64 { return max(burnCores, burnCores*b.limit) }
+
+// cpuBurn keeps every processor busy and has the node count.
+func cpuBurn(ctx context.Context, s *sandbox.Scene) (out step.Outcome, err error) {
+	limit, _, err := limitOf(s, corev1.ResourceCPU)
+	if err != nil {
+		return step.Outcome{}, err
+	}
+	b := burn{cores: runtime.NumCPU(), limit: limit.AsApproximateFloat64()}
+	if why := b.pointless(); why != "" {
+		return step.Outcome{Verdict: step.Unproven, Reason: why}, nil
+	}
+	if b.before, err = s.Node.Usage(); err != nil {
+		return step.Outcome{}, err
+	}
+	if s.Favour != nil {
+		undo, failed := s.Favour()
+		if failed != nil {
+			return step.Outcome{}, failed
+		}
+		defer func() { err = errors.Join(err, undo()) }()
+	}
+	burning, cancel := context.WithCancel(ctx)
+	defer cancel()
+	millis := 3000 // a busy machine gives them only now and then
+	if b.limit > 0 {
+		millis = 800
+	}
+	answer := make(chan error, 1)
+	go func() {
+		answer <- s.Foothold.Code(burning, probe.Spin, probe.SpinArgs{Processes: min(max(b.cores, 2), 64), Millis: millis}, nil)
+	}()
+	if err := b.watch(s.Node, answer); err != nil {
+		return step.Outcome{}, err
+	}
+	return b.judge()
+}
+
+// pointless says why nothing can be told here, "" where it can.
+func (b burn) pointless() string {
+	switch {
+	case b.cores < 2:
+		return "the node has one core"
+	case b.limit >= float64(b.cores):
+		return fmt.Sprintf("the node has %d cores, no more than the limit of %.4g", b.cores, b.limit)
+	}
+	return ""
+}
+
+// watch reads the node's count until the processes end, or have used enough.
+func (b *burn) watch(n sandbox.Node, answer <-chan error) error {
+	var marks marks
+	for {
+		begun := time.Now()
+		u, err := n.Usage()
+		if err != nil {
+			return err
+		}
+		b.after = u
+		if b.best = max(b.best, marks.add(mark{begun, time.Now(), u.CPU})); b.best > b.want() {
+			return nil
+		}
+		select {
+		case err := <-answer:
+			return err
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
+// A mark is a count of processor time, taken at some moment between two: on a
+// machine whose processors are taken, reading it is held up too.
+type mark struct {
+	begun, over time.Time
+	cpu         time.Duration
+}
+
+// marks are those of the last burnWindow, the oldest first.
+type marks []mark
+
+// add gives how many cores were used at least over the window that ends with m,
+// 0 where there is no whole window yet.
+func (ms *marks) add(m mark) float64 {
+	for len(*ms) > 1 && m.over.Sub((*ms)[1].begun) >= burnWindow {
+		*ms = (*ms)[1:]
+	}
+	*ms = append(*ms, m)
+	first := (*ms)[0]
+	if span := m.over.Sub(first.begun); span >= burnWindow {
+		return float64(m.cpu-first.cpu) / float64(span)
+	}
+	return 0
+}
+
+// slack is how far above its limit a container is seen that is held back: a
+// window that begins within a period of 100 ms touches four of them, not three.
+const slack = 1.34
+
+// judge says what the counts mean.
+func (b burn) judge() (step.Outcome, error) {
+	held := b.after.Throttled - b.before.Throttled
+	counts := fmt.Sprintf("on the node: the pod used up to %.2f cores over %s", b.best, burnWindow)
+	switch {
+	case b.best > b.want():
+		return step.Outcome{Verdict: step.Succeeded, Evidence: counts}, nil
+	case b.limit > 0 && held > 0 && b.best <= slack*b.limit:
+		return step.Outcome{Verdict: step.Blocked, Evidence: fmt.Sprintf("%s, limit %.4g\nits cgroup's nr_throttled %d before, %d after", counts, b.limit, b.before.Throttled, b.after.Throttled)}, nil
+	}
+	return step.Outcome{}, fmt.Errorf("the machine is too busy to tell: %s, %.4g were wanted, held back in %d periods", counts, b.want(), held)
+}
