@@ -54,7 +54,7 @@ func (d *deployment) start(ctx context.Context, w *app.Workload, index int, o me
 	}
 	id := podID(m.name, serial)
 	m.scratch = filepath.Join(d.e.w.Disk, "scratch", id)
-	if err := os.MkdirAll(m.scratch, 0o777); err == nil {
+	if err = os.MkdirAll(m.scratch, 0o777); err == nil {
 		err = os.Chmod(m.scratch, 0o777) // as an emptyDir is, whatever the umask
 	}
 	if err == nil {
