@@ -235,21 +235,28 @@ func (d *deployment) Ready(ctx context.Context) error {
 	}
 }
 
-// allReady waits for every pod. Where one will not get ready it is given with the
-// reason, after the others have settled; waited says that one of those got ready
-// later than it gave up.
+// allReady waits for every pod, all at once. Where one will not get ready, the
+// first that gave up is given with the reason; waited says that another got ready
+// after that.
 func (d *deployment) allReady(ctx context.Context, members []*member) (waited bool, gaveUp *member, err error) {
+	type outcome struct {
+		m   *member
+		err error
+	}
+	settled := make(chan outcome, len(members))
 	for _, m := range members {
-		was := m.pod.IsReady()
-		merr := d.memberReady(ctx, m)
+		go func() { settled <- outcome{m, d.memberReady(ctx, m)} }()
+	}
+	for range members {
+		o := <-settled
 		var n *sandbox.NotReadyError
 		switch {
-		case merr == nil:
-			waited = waited || !was && gaveUp != nil
-		case !errors.As(merr, &n) || ctx.Err() != nil:
-			return waited, nil, merr
+		case o.err == nil:
+			waited = waited || gaveUp != nil
+		case !errors.As(o.err, &n) || ctx.Err() != nil:
+			return waited, nil, o.err
 		case gaveUp == nil:
-			gaveUp, err = m, merr
+			gaveUp, err = o.m, o.err
 		}
 	}
 	return waited, gaveUp, err

@@ -150,7 +150,7 @@ func TestHarnessFails(t *testing.T) {
 func TestOneFault(t *testing.T) {
 	var i int
 	if _, err := fmt.Sscan(os.Getenv("STEPTEST_FAULT"), &i); err != nil {
-		t.Skip("only for TestHarnessFails")
+		return // it is only for TestHarnessFails
 	}
 	t.Chdir(t.TempDir())
 	s := named()

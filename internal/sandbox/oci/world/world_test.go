@@ -79,6 +79,7 @@ var plays = map[string]func(*World) int{
 	"stubborn": func(w *World) int {
 		signal.Ignore(unix.SIGINT, unix.SIGTERM)
 		w.Ready("up")
-		select {}
+		time.Sleep(time.Hour) // select {} alone is a deadlock to the runtime
+		return 0
 	},
 }
