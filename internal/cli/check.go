@@ -131,16 +131,7 @@ func untied(a *app.App) []*app.Dockerfile {
 
 // within says whether a stop is chosen.
 func (ch *chosen) within(stop int, name string) bool {
-	return (ch.to == 0 || stop <= ch.to) && (len(ch.only) == 0 || listed(ch.only, name)) && !listed(ch.skip, name)
-}
-
-func listed(list []string, s string) bool {
-	for _, l := range list {
-		if l == s {
-			return true
-		}
-	}
-	return false
+	return (ch.to == 0 || stop <= ch.to) && (len(ch.only) == 0 || slices.Contains(ch.only, name)) && !slices.Contains(ch.skip, name)
 }
 
 // checkApp asks every chosen step.
@@ -163,7 +154,7 @@ func checkApp(a *app.App, ch chosen) *checkReport {
 	for _, w := range a.Workloads {
 		st := checkState{Name: w.ID(), Stop: 1, Missing: missing[w.ID()]}
 		for i, s := range road() {
-			if !ch.within(i+2, s.Name) || listed(st.Missing, s.Name) {
+			if !ch.within(i+2, s.Name) || slices.Contains(st.Missing, s.Name) {
 				break
 			}
 			st.Stop = i + 2

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"sort"
 	"strings"
 	"time"
@@ -365,7 +366,7 @@ func reasons(leftOut map[string]string, rest []step.Finding) string {
 	}
 	if len(lines) == 0 {
 		for _, f := range rest {
-			if line := f.Pos.String() + ": " + f.Message; !contains(lines, line) {
+			if line := f.Pos.String() + ": " + f.Message; !slices.Contains(lines, line) {
 				lines = append(lines, line)
 			}
 		}

@@ -11,6 +11,7 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"road/internal/app"
@@ -147,21 +148,12 @@ func (o *Options) selected() []planned {
 	var out []planned
 	for i, s := range o.Steps {
 		n := i + 2
-		if o.To > 0 && n > o.To || len(o.Only) > 0 && !contains(o.Only, s.Name) || contains(o.Skip, s.Name) {
+		if o.To > 0 && n > o.To || len(o.Only) > 0 && !slices.Contains(o.Only, s.Name) || slices.Contains(o.Skip, s.Name) {
 			continue
 		}
 		out = append(out, planned{n, s})
 	}
 	return out
-}
-
-func contains(list []string, s string) bool {
-	for _, l := range list {
-		if l == s {
-			return true
-		}
-	}
-	return false
 }
 
 func (o *Options) defaults() {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -176,7 +177,7 @@ func (w *walker) prepare(ctx context.Context, a *app.App, stop *Stop) error {
 	}
 	for ref, f := range facts {
 		a.Seen.Images[ref] = f
-		if f.Note != "" && !contains(w.report.Notes, w.mask.line(f.Note)) {
+		if f.Note != "" && !slices.Contains(w.report.Notes, w.mask.line(f.Note)) {
 			w.note(f.Note)
 		}
 	}

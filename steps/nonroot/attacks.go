@@ -168,7 +168,7 @@ func overwriteSystemBinary(ctx context.Context, s *sandbox.Scene) (step.Outcome,
 	for _, name := range systemBinaries {
 		var f probe.StatResult
 		if err := s.Foothold.Code(ctx, probe.Stat, probe.Path{Path: name}, &f); err != nil {
-			if refusal(err) != nil {
+			if step.Refused(err) != "" {
 				continue // not there
 			}
 			return step.Outcome{}, err
@@ -180,7 +180,7 @@ func overwriteSystemBinary(ctx context.Context, s *sandbox.Scene) (step.Outcome,
 		if errors.Is(err, syscall.ETXTBSY) {
 			continue // it runs
 		}
-		if err != nil && !denied(err) {
+		if err != nil && step.Denied(err) == "" {
 			return step.Outcome{}, err
 		}
 		now, readErr := s.Node.ReadFile(name, int64(len(marker)))
@@ -202,7 +202,7 @@ func judgeOverwrite(err error, changed bool, file string) (step.Outcome, error) 
 	case changed:
 		return step.Outcome{Verdict: step.Succeeded, Evidence: "on the node: " + file + ", begins with the attacker's bytes"}, nil
 	case err != nil:
-		return step.Outcome{Verdict: step.Blocked, Evidence: line(err) + "\non the node: " + file + ", unchanged"}, nil
+		return step.Outcome{Verdict: step.Blocked, Evidence: step.Refused(err) + "\non the node: " + file + ", unchanged"}, nil
 	}
 	return step.Outcome{}, errors.New("the write was answered without an error, and the node sees the old bytes")
 }
@@ -242,8 +242,8 @@ func judgeSetuid(name string, f sandbox.File) (step.Outcome, error) {
 func dropInDev(ctx context.Context, s *sandbox.Scene) (out step.Outcome, err error) {
 	const name = "/dev/road-tool"
 	if err := s.Foothold.Code(ctx, probe.Write, probe.WriteArgs{Path: name, Self: true, Mode: 0o755}, nil); err != nil {
-		if denied(err) {
-			return step.Outcome{Verdict: step.Blocked, Evidence: line(err)}, nil
+		if step.Denied(err) != "" {
+			return step.Outcome{Verdict: step.Blocked, Evidence: step.Refused(err)}, nil
 		}
 		return step.Outcome{}, err
 	}
@@ -253,8 +253,8 @@ func dropInDev(ctx context.Context, s *sandbox.Scene) (out step.Outcome, err err
 	}()
 	var run probe.ExecResult
 	if err := s.Foothold.Code(ctx, probe.Exec, probe.ExecArgs{Argv: []string{name, "hold"}, Background: true}, &run); err != nil {
-		if denied(err) {
-			return step.Outcome{Verdict: step.Blocked, Evidence: line(err)}, nil
+		if step.Denied(err) != "" {
+			return step.Outcome{Verdict: step.Blocked, Evidence: step.Refused(err)}, nil
 		}
 		return step.Outcome{}, err
 	}

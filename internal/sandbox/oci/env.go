@@ -6,19 +6,16 @@ import (
 	"strings"
 
 	"road/internal/app"
+	"road/internal/sandbox/oci/network"
 
 	corev1 "k8s.io/api/core/v1"
 )
-
-// apiAddr is the cluster address of the Kubernetes API, the first of the
-// service range, as in a real cluster.
-const apiAddr = "10.96.0.1"
 
 // serviceEnv gives the variables with which the kubelet tells a container where
 // the services of its namespace are. Those of the API are always there; the
 // others only where enableServiceLinks allows it, which is the default.
 func serviceEnv(services []*service, namespace string, spec *corev1.PodSpec) []string {
-	env := linkVars("KUBERNETES", apiAddr, []corev1.ServicePort{{Name: "https", Port: 443, Protocol: corev1.ProtocolTCP}})
+	env := linkVars("KUBERNETES", network.APIServer.String(), []corev1.ServicePort{{Name: "https", Port: 443, Protocol: corev1.ProtocolTCP}})
 	if spec.EnableServiceLinks != nil && !*spec.EnableServiceLinks {
 		return env
 	}

@@ -82,7 +82,7 @@ func (d *deployment) podOptions(m *member, id, ns string, o memberOptions) pod.O
 		measure = func(container string, p pod.Peak) { d.measured(m.workload.ID(), container, p) }
 	}
 	return pod.Options{
-		ID: id, Name: m.name, Namespace: ns, Hostname: m.hostname(), IP: m.end.Addr(), NodeIP: nodeIP,
+		ID: id, Name: m.name, Namespace: ns, Hostname: m.hostname(), IP: m.end.Addr(), NodeIP: network.NodeIP,
 		Meta: meta, Spec: d.admitted(m, ns, o.spec), Images: images,
 		NetNS: m.end.Path, ResolvConf: network.ResolvConf(ns),
 		Dir: filepath.Join(w.Run, "pods"), Disk: filepath.Join(w.Disk, "pods"),
@@ -148,9 +148,6 @@ func (m *member) hostname() string {
 	}
 	return m.name
 }
-
-// nodeIP is the node's address as pods are told it.
-const nodeIP = "10.244.0.1"
 
 // podName names a pod as its controller would.
 func podName(w *app.Workload, index, serial int) string {
