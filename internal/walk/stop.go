@@ -98,6 +98,7 @@ func (w *walker) next(ctx context.Context, p planned) error {
 	stop.Findings = reported(findings, w.mask)
 	before := w.report.Stops[len(w.report.Stops)-1]
 	stop.Works = before.Works
+	var kept *change
 	if len(findings) == 0 {
 		stop.Status = Already
 		stop.Workloads = w.workloads(nil, nil, nil)
@@ -116,7 +117,7 @@ func (w *walker) next(ctx context.Context, p planned) error {
 		stop.Status = LeftOut
 		if t.diff != "" {
 			stop.Status = Done
-			stop.Works = t.works
+			stop.Works, kept = t.works, t.change
 			if err := w.serving.Learn(ctx, w.app.Seen); err != nil {
 				return fmt.Errorf("learn what the application does: %w", err)
 			}
@@ -127,12 +128,14 @@ func (w *walker) next(ctx context.Context, p planned) error {
 	}
 	w.figures(stop)
 	done()
+	w.keep(stop, kept)
 	return nil
 }
 
 // taken is what became of a step in a lane.
 type taken struct {
 	diff    string // "" where the step was left out
+	change  *change
 	reason  string // why, then
 	works   Works
 	leftOut map[string]string // by workload: why it was left out
@@ -165,7 +168,7 @@ func (w *walker) take(ctx context.Context, l *lane, p planned, stop *Stop) (*tak
 			return nil, err
 		}
 		if broken == nil {
-			t.diff = c.diff
+			t.diff, t.change = c.diff, c
 			return t, nil
 		}
 		before := jsonOf(previous.Seen.Containers)

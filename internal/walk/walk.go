@@ -36,6 +36,7 @@ type Options struct {
 	Settle time.Duration // how long a check is tried again; default 10 s
 
 	Events func(Event) // told what happens, one at a time; may be nil
+	Keep   func(Kept)  // told what each done step changed, in order; may be nil
 }
 
 // An InputError says that the application, as it came, cannot be walked: the
