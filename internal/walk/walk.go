@@ -101,9 +101,23 @@ func Attack(ctx context.Context, o Options) (*Report, error) {
 // Up takes the application to the last stop of o without attacking it, and gives
 // it running. The caller stops the deployment.
 func Up(ctx context.Context, o Options) (sandbox.Deployment, *app.App, *Report, error) {
-	w, err := start(ctx, o, "up")
+	w, err := travel(ctx, o)
 	if w == nil {
 		return nil, nil, nil, err
+	}
+	if err != nil {
+		w.stopServing(ctx)
+		return nil, nil, w.report, w.mask.error(interrupted(ctx, err))
+	}
+	return w.serving, w.app, w.report, nil
+}
+
+// travel takes the application to the last stop of o without attacks, and leaves
+// it running. The walker is nil where not even a report can be given.
+func travel(ctx context.Context, o Options) (*walker, error) {
+	w, err := start(ctx, o, "up")
+	if w == nil {
+		return nil, err
 	}
 	w.peaceful = true
 	if err == nil {
@@ -115,11 +129,7 @@ func Up(ctx context.Context, o Options) (sandbox.Deployment, *app.App, *Report, 
 		}
 		err = w.next(ctx, p)
 	}
-	if err != nil {
-		w.stopServing(ctx)
-		return nil, nil, w.report, w.mask.error(interrupted(ctx, err))
-	}
-	return w.serving, w.app, w.report, nil
+	return w, err
 }
 
 // interrupted makes sure that an error after a cancellation says so.

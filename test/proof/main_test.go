@@ -1,0 +1,43 @@
+// Package proof proves the road as a whole in a real sandbox: that each
+// protection is what stops its attacks. It is tests only.
+package proof
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+
+	"road/internal/sandbox/oci"
+)
+
+// probeVariable tells the tests inside the world where the probe was built.
+const probeVariable = "ROAD_TEST_PROBE"
+
+// TestMain runs the tests inside a world, where the engine lives; without root
+// they run outside, and skip or fail by themselves.
+func TestMain(m *testing.M) {
+	oci.Main()
+	if os.Geteuid() != 0 || oci.Inside() {
+		os.Exit(m.Run())
+	}
+	dir, err := os.MkdirTemp("", "road-probe")
+	if err == nil {
+		probe := filepath.Join(dir, "road-probe")
+		var out []byte
+		if out, err = exec.Command("go", "build", "-o", probe, "road/cmd/road-probe").CombinedOutput(); err != nil {
+			err = fmt.Errorf("%w: %s", err, out)
+		}
+		os.Setenv(probeVariable, probe)
+	}
+	status := 1
+	if err == nil {
+		status, err = oci.Enter(oci.EnterOptions{})
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+	}
+	os.RemoveAll(dir)
+	os.Exit(status)
+}
