@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"strings"
 
+	"road/internal/sandbox/oci/world"
+
 	"github.com/google/nftables"
 	"golang.org/x/sys/unix"
 )
@@ -72,15 +74,35 @@ func lookSeccomp(context.Context, *engineOptions) (level, string, string) {
 	return fine, strings.TrimSpace(string(b)), ""
 }
 
+// lookUserNamespaces makes one, and maps the owners of the file systems that pods
+// get. It leaves nothing behind.
 func lookUserNamespaces(context.Context, *engineOptions) (level, string, string) {
 	if _, err := os.Stat("/proc/self/ns/user"); err != nil {
 		return weaker, "the kernel has none", "use a kernel with CONFIG_USER_NS"
 	}
-	b, err := os.ReadFile("/proc/sys/user/max_user_namespaces")
-	if n := strings.TrimSpace(string(b)); err == nil && n == "0" {
-		return weaker, "none are allowed", "sysctl user.max_user_namespaces=10000"
+	if os.Geteuid() != 0 {
+		return unknown, "only root can try", ""
 	}
-	return fine, "allowed", ""
+	err := world.ProveUserNS(existing(stateDir()), "/dev/shm")
+	switch {
+	case err == nil:
+		return fine, "made, and owners mapped in " + existing(stateDir()), ""
+	case errors.Is(err, unix.ENOSPC):
+		return weaker, "no more are allowed: " + err.Error(), "sysctl user.max_user_namespaces=10000"
+	case errors.Is(err, unix.EINVAL), errors.Is(err, unix.ENOSYS):
+		return weaker, err.Error(), "use Linux 6.3 or newer and a file system that can map owners, such as ext4, xfs or btrfs"
+	}
+	return weaker, err.Error(), ""
+}
+
+// existing is the nearest directory above dir, or dir itself, that is there.
+func existing(dir string) string {
+	for ; dir != "/"; dir = filepath.Dir(dir) {
+		if _, err := os.Stat(dir); err == nil {
+			break
+		}
+	}
+	return dir
 }
 
 // lookCgroups tells the versions apart by the type of what is mounted.
@@ -170,12 +192,7 @@ func answers(ctx context.Context, url, otherwise string) (level, string, string)
 const enough = 3 << 30
 
 func lookDisk(context.Context, *engineOptions) (level, string, string) {
-	dir := stateDir()
-	for ; dir != "/"; dir = filepath.Dir(dir) {
-		if _, err := os.Stat(dir); err == nil {
-			break
-		}
-	}
+	dir := existing(stateDir())
 	var st unix.Statfs_t
 	if err := unix.Statfs(dir, &st); err != nil {
 		return unknown, err.Error(), ""

@@ -14,6 +14,7 @@ import (
 	"road/internal/sandbox"
 	"road/internal/sandbox/oci/network"
 	"road/internal/sandbox/oci/pod"
+	"road/internal/sandbox/oci/world"
 
 	appsv1 "k8s.io/api/apps/v1"
 )
@@ -57,6 +58,7 @@ type member struct {
 	index    int    // ordinal in its workload
 	pod      *pod.Pod
 	end      *network.Endpoint
+	users    *world.UserNS // of its own; nil for the host's
 	scratch  string
 	held     bool   // a finite workload's pod that does nothing, for attacks
 	copied   string // directory of claims of its own, "" for the deployment's
@@ -330,7 +332,7 @@ func (d *deployment) end(members []*member) error {
 // close ends the pod: grace seconds after SIGTERM it is killed.
 func (m *member) close(grace int64) error {
 	err := m.pod.Stop(grace)
-	err = errors.Join(err, m.end.Close(), os.RemoveAll(m.scratch))
+	err = errors.Join(err, m.end.Close(), m.closeUsers(), os.RemoveAll(m.scratch))
 	if m.copied != "" {
 		err = errors.Join(err, os.RemoveAll(m.copied))
 	}

@@ -47,12 +47,15 @@ func (d *deployment) start(ctx context.Context, w *app.Workload, index int, o me
 		o.labels = w.Meta.Labels
 	}
 	ns := namespaceOf(w.Object)
+	id := podID(m.name, serial)
 	var err error
-	if m.end, err = d.e.net.Attach(network.AttachOptions{Name: fmt.Sprintf("p%d", serial), Namespace: ns, Labels: o.labels,
-		Group: d.group, Ports: namedPorts(o.spec)}); err != nil {
+	if m.users, err = d.e.users(o.spec, id); err != nil {
 		return nil, err
 	}
-	id := podID(m.name, serial)
+	if m.end, err = d.e.net.Attach(network.AttachOptions{Name: fmt.Sprintf("p%d", serial), Namespace: ns, Labels: o.labels,
+		Group: d.group, Ports: namedPorts(o.spec), NetNS: m.netNS()}); err != nil {
+		return nil, errors.Join(err, m.closeUsers())
+	}
 	m.scratch = filepath.Join(d.e.w.Disk, "scratch", id)
 	if err = os.MkdirAll(m.scratch, 0o777); err == nil {
 		err = os.Chmod(m.scratch, 0o777) // as an emptyDir is, whatever the umask
@@ -61,7 +64,7 @@ func (d *deployment) start(ctx context.Context, w *app.Workload, index int, o me
 		m.pod, err = pod.Start(context.WithoutCancel(ctx), d.podOptions(m, id, ns, o))
 	}
 	if err != nil {
-		return nil, errors.Join(err, m.end.Close(), os.RemoveAll(m.scratch))
+		return nil, errors.Join(err, m.end.Close(), m.closeUsers(), os.RemoveAll(m.scratch))
 	}
 	return m, nil
 }
@@ -84,7 +87,7 @@ func (d *deployment) podOptions(m *member, id, ns string, o memberOptions) pod.O
 	return pod.Options{
 		ID: id, Name: m.name, Namespace: ns, Hostname: m.hostname(), IP: m.end.Addr(), NodeIP: network.NodeIP,
 		Meta: meta, Spec: d.admitted(m, ns, o.spec), Images: images,
-		NetNS: m.end.Path, ResolvConf: network.ResolvConf(ns),
+		NetNS: m.end.Path, UserNS: m.users, ResolvConf: network.ResolvConf(ns),
 		Dir: filepath.Join(w.Run, "pods"), Disk: filepath.Join(w.Disk, "pods"),
 		CgroupParent: w.Node, RuncRoot: filepath.Join(w.Run, "runc"), Runtime: d.e.o.Runtime, HostProc: w.HostProc,
 		Env: envVars(serviceEnv(d.services, ns, o.spec)), Sources: d.sources(m, ns, o),

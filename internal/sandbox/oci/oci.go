@@ -80,9 +80,9 @@ func New(ctx context.Context, o Options) (sandbox.Engine, error) {
 		return nil, err
 	}
 	e := &engine{o: o, w: w, prepared: map[*app.App]map[string]*image.Image{}, first: map[string]*image.Image{}}
-	e.info = sandbox.Info{Name: "oci", Runtime: version, Kernel: kernelVersion(), Lacks: map[sandbox.Power]string{
-		sandbox.UserNamespaces: "this version runs every pod with the host's users",
-	}}
+	e.info = sandbox.Info{Name: "oci", Runtime: version, Kernel: kernelVersion(), Lacks: map[sandbox.Power]string{}}
+	users := make(chan error, 1)
+	go func() { users <- e.proveUsers(ctx) }() // beside the network, which takes as long
 	if e.issuer, err = newIssuer(); err != nil {
 		return nil, err
 	}
@@ -94,6 +94,9 @@ func New(ctx context.Context, o Options) (sandbox.Engine, error) {
 	}
 	if err := e.net.ProvePolicies(ctx); err != nil {
 		e.info.Lacks[sandbox.NetworkPolicy] = err.Error()
+	}
+	if err := <-users; err != nil {
+		e.info.Lacks[sandbox.UserNamespaces] = err.Error()
 	}
 	e.store, err = image.Open(image.Options{Dir: w.State, CgroupParent: w.Cgroup + "/build", Offline: o.Offline, Dial: w.DialHost})
 	if err != nil {

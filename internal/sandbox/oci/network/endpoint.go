@@ -27,6 +27,10 @@ type AttachOptions struct {
 	// for all.
 	Group string
 	Ports []NamedPort // what a policy may call by name
+
+	// NetNS is the path of the network namespace that the endpoint gets, which
+	// stays its maker's; "" makes a new one.
+	NetNS string
 }
 
 // A NamedPort is a container's port with a name.
@@ -50,6 +54,7 @@ type Endpoint struct {
 	net     *Network
 	link    link
 	outside bool
+	given   bool // the namespace is another's
 	once    sync.Once
 	err     error
 }
@@ -101,7 +106,13 @@ func (n *Network) connect(o AttachOptions, ip netip.Addr, name string, outside b
 	e := &Endpoint{Name: o.Name, Namespace: o.Namespace, Labels: maps.Clone(o.Labels), Group: o.Group, Ports: o.Ports, IP: ip,
 		Path: filepath.Join(n.dir, name), net: n, outside: outside}
 	var err error
-	if e.FD, err = world.NewNetNS(e.Path); err != nil {
+	if o.NetNS != "" {
+		e.Path, e.given = o.NetNS, true
+		e.FD, err = world.OpenNetNS(e.Path)
+	} else {
+		e.FD, err = world.NewNetNS(e.Path)
+	}
+	if err != nil {
 		return nil, fmt.Errorf("attach %s: %w", o.Name, err)
 	}
 	e.link = link{name: name, fd: e.FD, router: gateway, addr: ip}
@@ -115,8 +126,10 @@ func (n *Network) connect(o AttachOptions, ip netip.Addr, name string, outside b
 // Close takes the endpoint off the network. It may be called again.
 func (e *Endpoint) Close() error {
 	e.once.Do(func() {
-		e.err = errors.Join(e.link.remove(), e.net.leave(e), e.net.fw.removeHairpin(e.IP),
-			world.RemoveNetNS(e.Path), unix.Close(e.FD))
+		e.err = errors.Join(e.link.remove(), e.net.leave(e), e.net.fw.removeHairpin(e.IP), unix.Close(e.FD))
+		if !e.given {
+			e.err = errors.Join(e.err, world.RemoveNetNS(e.Path))
+		}
 		e.net.mu.Lock()
 		defer e.net.mu.Unlock()
 		if e.outside {

@@ -82,7 +82,7 @@ func (c *container) prepare(n int) (*attempt, error) {
 	if err != nil {
 		return a, err
 	}
-	if a.root, err = makeRootfs(a.bundle, a.disk, img.Lowers, points); err != nil {
+	if a.root, err = p.makeRootfs(a.bundle, a.disk, img.Lowers, points); err != nil {
 		return a, err
 	}
 	if err := a.fillImageVolumes(); err != nil {

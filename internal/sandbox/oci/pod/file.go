@@ -41,12 +41,15 @@ func (p *Pod) writeFiles() error {
 		if err := writeFile(filepath.Join(p.disk, name), []byte(text), 0o644); err != nil {
 			return err
 		}
+		if err := p.give(filepath.Join(p.disk, name)); err != nil {
+			return err
+		}
 	}
 	shm := filepath.Join(p.dir, "shm")
 	if err := os.Mkdir(shm, 0o755); err != nil {
 		return err
 	}
-	return unix.Mount("shm", shm, "tmpfs", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, "mode=1777,size=65536k")
+	return unix.Mount("shm", shm, "tmpfs", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, fmt.Sprintf("mode=1777,size=65536k,uid=%d,gid=%[1]d", p.root()))
 }
 
 // writeFile makes a file with exactly mode, whatever the umask is.

@@ -94,7 +94,7 @@ func (a *attempt) volumeMount(i int, env []corev1.EnvVar) (specs.Mount, error) {
 	if v == nil {
 		return specs.Mount{}, fmt.Errorf("volumeMounts: volume %q is not found", vm.Name)
 	}
-	source, sub, missing := v.path, vm.SubPath, ""
+	source, sub, missing := v.source, vm.SubPath, ""
 	if vm.SubPathExpr != "" {
 		sub = expand(vm.SubPathExpr, func(n string) (string, bool) {
 			for _, e := range env {
@@ -111,7 +111,7 @@ func (a *attempt) volumeMount(i int, env []corev1.EnvVar) (specs.Mount, error) {
 	}
 	if sub != "" {
 		var err error
-		if source, err = a.subPath(v.path, sub, i); err != nil {
+		if source, err = a.subPath(v, sub, i); err != nil {
 			return specs.Mount{}, fmt.Errorf("failed to prepare subPath for volumeMount %q of container %q: %w", vm.Name, a.c.spec.Name, err)
 		}
 	}
@@ -125,21 +125,21 @@ func (a *attempt) volumeMount(i int, env []corev1.EnvVar) (specs.Mount, error) {
 // subPath finds sub below a volume, makes a directory of it where there is
 // nothing, and pins what was found by a bind mount: a link that the container
 // put there cannot lead out of the volume, now or when the runtime mounts it.
-func (a *attempt) subPath(volume, sub string, i int) (string, error) {
+func (a *attempt) subPath(v *volume, sub string, i int) (string, error) {
 	if !filepath.IsLocal(sub) {
 		return "", fmt.Errorf("subPath %q must be relative and not contain '..'", sub)
 	}
-	root, err := os.OpenRoot(volume)
+	root, err := os.OpenRoot(v.path)
 	if err != nil {
 		return "", err
 	}
 	defer root.Close()
 	if _, err := root.Stat(sub); os.IsNotExist(err) {
-		if err := makeBelow(root, volume, sub); err != nil {
+		if err := makeBelow(root, v.path, sub); err != nil {
 			return "", err
 		}
 	}
-	dir, err := unix.Open(volume, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	dir, err := unix.Open(v.source, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return "", err
 	}
@@ -204,6 +204,9 @@ func (a *attempt) pin(fd int, name string) (string, error) {
 func (a *attempt) terminationLog() (specs.Mount, error) {
 	a.message = filepath.Join(a.disk, "termination-log")
 	if err := writeFile(a.message, nil, 0o666); err != nil {
+		return specs.Mount{}, err
+	}
+	if err := a.p.give(a.message); err != nil {
 		return specs.Mount{}, err
 	}
 	return bind(first(a.c.spec.TerminationMessagePath, "/dev/termination-log"), a.message, false), nil

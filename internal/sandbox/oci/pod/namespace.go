@@ -14,7 +14,7 @@ import (
 
 // makeNamespaces makes the ipc and uts namespaces (and the network's, where none
 // is given) that the pod's containers share, pins them by bind mounts and sets
-// their sysctls. A cluster's pause container does no more than that, but for
+// their sysctls. Those of a pod with users of its own came with them. A cluster's pause container does no more than that, but for
 // process namespaces: see startPause.
 func (p *Pod) makeNamespaces() error {
 	sysctls, err := p.sysctls()
@@ -23,9 +23,10 @@ func (p *Pod) makeNamespaces() error {
 	}
 	p.ns[string(specs.IPCNamespace)] = filepath.Join(p.dir, "ns", "ipc")
 	p.ns[string(specs.UTSNamespace)] = filepath.Join(p.dir, "ns", "uts")
-	p.ns[string(specs.NetworkNamespace)] = p.o.NetNS
-	if p.o.NetNS == "" {
-		p.ns[string(specs.NetworkNamespace)] = filepath.Join(p.dir, "ns", "net")
+	p.ns[string(specs.NetworkNamespace)] = first(p.o.NetNS, filepath.Join(p.dir, "ns", "net"))
+	if u := p.o.UserNS; u != nil {
+		p.ns[string(specs.IPCNamespace)], p.ns[string(specs.UTSNamespace)] = u.Path("ipc"), u.Path("uts")
+		p.ns[string(specs.NetworkNamespace)] = first(p.o.NetNS, u.Path("net"))
 	}
 	done := make(chan error)
 	go func() {
@@ -39,19 +40,23 @@ func (p *Pod) makeNamespaces() error {
 
 // unshare runs on a thread of its own.
 func (p *Pod) unshare(sysctls map[string]string) error {
-	flags := unix.CLONE_NEWIPC | unix.CLONE_NEWUTS
-	pin := []string{"ipc", "uts"}
-	if p.o.NetNS == "" {
-		flags |= unix.CLONE_NEWNET
-		pin = append(pin, "net")
-	} else {
-		fd, err := unix.Open(p.o.NetNS, unix.O_RDONLY|unix.O_CLOEXEC, 0)
-		if err != nil {
-			return fmt.Errorf("network namespace %s: %w", p.o.NetNS, err)
-		}
-		defer unix.Close(fd)
-		if err := unix.Setns(fd, unix.CLONE_NEWNET); err != nil {
-			return fmt.Errorf("network namespace %s: %w", p.o.NetNS, err)
+	flags := 0
+	var pin []string
+	for _, n := range []struct {
+		name string
+		kind specs.LinuxNamespaceType
+		flag int
+		made bool // there already
+	}{
+		{"ipc", specs.IPCNamespace, unix.CLONE_NEWIPC, p.o.UserNS != nil},
+		{"uts", specs.UTSNamespace, unix.CLONE_NEWUTS, p.o.UserNS != nil},
+		{"net", specs.NetworkNamespace, unix.CLONE_NEWNET, p.o.UserNS != nil || p.o.NetNS != ""},
+	} {
+		if !n.made {
+			flags |= n.flag
+			pin = append(pin, n.name)
+		} else if err := enterNamespace(p.ns[string(n.kind)], n.flag); err != nil {
+			return err
 		}
 	}
 	if err := unix.Unshare(flags); err != nil {
@@ -75,6 +80,19 @@ func (p *Pod) unshare(sysctls map[string]string) error {
 		if err := pinNamespace(n, filepath.Join(p.dir, "ns", n)); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// enterNamespace moves this thread to a namespace that is pinned at path.
+func enterNamespace(path string, kind int) error {
+	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return &os.PathError{Op: "open", Path: path, Err: err}
+	}
+	defer unix.Close(fd)
+	if err := unix.Setns(fd, kind); err != nil {
+		return fmt.Errorf("enter the namespace %s: %w", path, err)
 	}
 	return nil
 }

@@ -15,7 +15,7 @@ func (p *Pod) noteUnsupported() {
 		"hostNetwork: the pod has a network of its own":                                      s.HostNetwork,
 		"hostPID: the pod does not see the host's processes":                                 s.HostPID,
 		"hostIPC: the pod has IPC of its own":                                                s.HostIPC,
-		"hostUsers: the pod runs without a user namespace":                                   s.HostUsers != nil && !*s.HostUsers,
+		"hostUsers: the pod runs without a user namespace":                                   HasUserNS(s) && p.o.UserNS == nil,
 		"runtimeClassName " + deref(s.RuntimeClassName) + ": the pod runs on " + p.o.Runtime: s.RuntimeClassName != nil,
 		"ephemeralContainers are not started":                                                len(s.EphemeralContainers) > 0,
 		"setHostnameAsFQDN: the host name is " + p.o.Hostname:                                s.SetHostnameAsFQDN != nil && *s.SetHostnameAsFQDN,

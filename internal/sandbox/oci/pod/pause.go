@@ -53,7 +53,8 @@ func (p *Pod) startPause() error {
 	if err != nil {
 		return err
 	}
-	if err := os.MkdirAll(filepath.Join(q.bundle, "rootfs", "pause"), 0o711); err != nil {
+	root := filepath.Join(q.bundle, "rootfs")
+	if err := errors.Join(mkdir(root, 0o711), p.give(root)); err != nil {
 		return err
 	}
 	if err := os.WriteFile(filepath.Join(q.bundle, "config.json"), b, 0o600); err != nil {
@@ -81,6 +82,7 @@ func (p *Pod) pauseSpec(q *pause) (*specs.Spec, error) {
 	for _, t := range []specs.LinuxNamespaceType{specs.IPCNamespace, specs.UTSNamespace, specs.NetworkNamespace} {
 		s.Linux.Namespaces = append(s.Linux.Namespaces, specs.LinuxNamespace{Type: t, Path: p.ns[string(t)]})
 	}
+	p.joinUsers(s)
 	s.Mounts = append(s.Mounts, bind("/pause/pause", p.o.ProbePath, true))
 	// Mount points that are not there before are made by the runtime.
 	return s, nil

@@ -12,6 +12,7 @@ package pod
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -21,6 +22,7 @@ import (
 
 	"road/internal/app"
 	"road/internal/image"
+	"road/internal/sandbox/oci/world"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -40,8 +42,9 @@ type Options struct {
 	Spec   *corev1.PodSpec    // never changed
 	Images map[string]*image.Image
 
-	NetNS      string // path of the pod's network namespace; "" makes an empty one with only lo
-	ResolvConf string // text of /etc/resolv.conf
+	NetNS      string        // path of the pod's network namespace; "" makes an empty one with only lo
+	UserNS     *world.UserNS // the pod's users, to whom NetNS must belong; nil for the host's
+	ResolvConf string        // text of /etc/resolv.conf
 
 	Dir          string // bundles, root file systems, namespaces: on a tmpfs that goes with the world
 	Disk         string // upper layers, volumes, logs: on a disk
@@ -184,7 +187,7 @@ func (o Options) withDefaults() (Options, error) {
 	}
 	o.Name = first(o.Name, o.Meta.Name, o.ID)
 	o.Namespace = first(o.Namespace, o.Meta.Namespace, "default")
-	if err := checkNames(o); err != nil {
+	if err := errors.Join(checkNames(o), checkUsers(o.Spec)); err != nil {
 		return o, fmt.Errorf("pod %s: %w", o.Name, err)
 	}
 	o.Hostname = first(o.Hostname, o.Spec.Hostname, o.Name)

@@ -153,7 +153,7 @@ type rootfs struct {
 
 // makeRootfs mounts a fresh root over the image's layers. points are the mount
 // points that must exist; true stands for a file.
-func makeRootfs(bundle, disk string, lowers []string, points map[string]bool) (*rootfs, error) {
+func (p *Pod) makeRootfs(bundle, disk string, lowers []string, points map[string]bool) (*rootfs, error) {
 	r := &rootfs{root: filepath.Join(bundle, "rootfs"), upper: filepath.Join(disk, "upper")}
 	work, skel, empty := filepath.Join(disk, "work"), filepath.Join(disk, "skeleton"), filepath.Join(disk, "empty")
 	for _, d := range []string{r.root, r.upper, work, skel, filepath.Join(empty, "1"), filepath.Join(empty, "2")} {
@@ -164,7 +164,10 @@ func makeRootfs(bundle, disk string, lowers []string, points map[string]bool) (*
 	if err := r.fill(lowers, skel, empty, points); err != nil {
 		return nil, err
 	}
-	if err := mountOverlay(append([]string{skel}, lowers...), r.upper, work, r.root); err != nil {
+	if err := p.giveShifted(r.upper); err != nil {
+		return nil, err
+	}
+	if err := p.mountLayers(bundle, append([]string{skel}, lowers...), r.upper, work, r.root); err != nil {
 		return nil, err
 	}
 	return r, nil

@@ -40,6 +40,7 @@ func (a *attempt) bundleSpec(img *ocispec.ImageConfig, env []corev1.EnvVar, ms [
 	s.Linux.CgroupsPath = a.cgroup.path
 	s.Linux.MaskedPaths, s.Linux.ReadonlyPaths = maskedPaths, readonlyPaths
 	s.Linux.Namespaces = a.namespaces()
+	p.joinUsers(s)
 	if err := a.process(s, sc, img); err != nil {
 		return nil, err
 	}

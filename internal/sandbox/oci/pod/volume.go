@@ -14,7 +14,9 @@ import (
 
 // A volume is one entry of the pod's volumes, made once for the pod.
 type volume struct {
-	path     string // directory, or file, that is mounted
+	path     string // directory, or file, as it lies on the node
+	source   string // what is mounted: path, with the pod's ids where it has its own
+	layers   bool   // an image's, whose layers have the pod's ids
 	readOnly bool   // whatever a mount says: ConfigMaps, Secrets and the like
 	mounted  bool   // path is a mount of ours
 	counted  bool   // an emptyDir: what is written counts as the pod's
@@ -26,6 +28,9 @@ func (p *Pod) makeVolumes() error {
 		v := &p.spec.Volumes[i]
 		made, err := p.makeVolume(v)
 		if err != nil {
+			return fmt.Errorf("MountVolume.SetUp failed for volume %q: %w", v.Name, err)
+		}
+		if err := p.mapVolume(v.Name, made); err != nil {
 			return fmt.Errorf("MountVolume.SetUp failed for volume %q: %w", v.Name, err)
 		}
 		p.volumes[v.Name] = made
@@ -146,10 +151,10 @@ func (p *Pod) imageVolume(name, dir string, s *corev1.ImageVolumeSource) (*volum
 			return nil, err
 		}
 	}
-	if err := mountOverlay(append(layers, dir, dir+".2"), "", "", target); err != nil {
+	if err := p.mountLayers(target+".layers", append(layers, dir, dir+".2"), "", "", target); err != nil {
 		return nil, err
 	}
-	return &volume{path: target, readOnly: true, mounted: true}, nil
+	return &volume{path: target, readOnly: true, mounted: true, layers: true}, nil
 }
 
 // own gives a volume to the pod's fsGroup, as the kubelet does: the group becomes

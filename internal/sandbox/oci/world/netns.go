@@ -59,13 +59,9 @@ func newNetNS(path string) (int, error) {
 		os.Remove(path)
 		return -1, fmt.Errorf("pin network namespace: %w", err)
 	}
-	for name, value := range podSysctls {
-		// These act on the namespace of the thread that writes. Absent where the
-		// kernel has no IPv6.
-		if err := os.WriteFile("/proc/sys/net/"+name, []byte(value), 0); err != nil && !os.IsNotExist(err) {
-			RemoveNetNS(path)
-			return -1, fmt.Errorf("set up network namespace: %w", err)
-		}
+	if err := setPodSysctls(); err != nil {
+		RemoveNetNS(path)
+		return -1, err
 	}
 	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
@@ -81,6 +77,30 @@ var podSysctls = map[string]string{
 	"ipv4/ip_unprivileged_port_start": "0",
 	"ipv4/ping_group_range":           "0 2147483647",
 	"ipv6/conf/default/disable_ipv6":  "1",
+}
+
+// setPodSysctls acts on the namespace of the thread that it runs on.
+func setPodSysctls() error {
+	for name, value := range podSysctls {
+		// Absent where the kernel has no IPv6.
+		if err := os.WriteFile("/proc/sys/net/"+name, []byte(value), 0); err != nil && !os.IsNotExist(err) {
+			return fmt.Errorf("set up network namespace: %w", err)
+		}
+	}
+	return nil
+}
+
+// OpenNetNS sets up a network namespace that is pinned at path already, as
+// NewNetNS does. The descriptor is the caller's to close.
+func OpenNetNS(path string) (fd int, err error) {
+	if fd, err = unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0); err != nil {
+		return -1, &os.PathError{Op: "open", Path: path, Err: err}
+	}
+	if err := InNS(fd, setPodSysctls); err != nil {
+		unix.Close(fd)
+		return -1, err
+	}
+	return fd, nil
 }
 
 // RemoveNetNS unpins a namespace of NewNetNS. It lives on while a process or a
