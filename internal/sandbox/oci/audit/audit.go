@@ -15,11 +15,11 @@ package audit
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"os"
 	"strconv"
-	"sync"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -29,18 +29,9 @@ import (
 // server under load loses one in ten.
 const receiveBuffer = 32 << 20
 
-// A Channel is an open reader of the group. Only one Log is written at a time.
-type Channel struct {
-	f     *os.File
-	ended chan struct{} // closed when nothing is read any more
-
-	mu  sync.Mutex
-	log *Log
-}
-
-// Open joins the multicast group. in calls its argument in the host's network
+// open joins the multicast group. in calls its argument in the host's network
 // namespace, since the group exists only there.
-func Open(in func(func() error) error) (*Channel, error) {
+func open(in func(func() error) error) (*os.File, error) {
 	var fd int
 	err := in(func() (err error) {
 		fd, err = unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, unix.NETLINK_AUDIT)
@@ -49,60 +40,52 @@ func Open(in func(func() error) error) (*Channel, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the audit channel: %w", err)
 	}
-	c := &Channel{f: os.NewFile(uintptr(fd), "audit"), ended: make(chan struct{})}
+	f := os.NewFile(uintptr(fd), "audit")
 	err = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, receiveBuffer)
 	if err == nil {
 		err = unix.Bind(fd, &unix.SockaddrNetlink{Family: unix.AF_NETLINK, Groups: 1 << (unix.AUDIT_NLGRP_READLOG - 1)})
 	}
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("join the audit channel's readers: %w", err), c.f.Close())
+		return nil, errors.Join(fmt.Errorf("join the audit channel's readers: %w", err), f.Close())
 	}
-	go c.read()
-	return c, nil
+	return f, nil
 }
 
-// Close ends the reading.
-func (c *Channel) Close() error {
-	err := c.f.Close()
-	<-c.ended
-	return err
-}
-
-// read hands every record to the Log that is being written.
-func (c *Channel) read() {
-	defer close(c.ended)
+// read takes every record until the file is closed.
+func (l *Log) read() {
+	defer close(l.ended)
 	b := make([]byte, 64<<10)
 	for {
-		n, err := c.f.Read(b)
+		n, err := l.f.Read(b)
 		switch {
 		case errors.Is(err, syscall.ENOBUFS):
-			c.lose("the receive buffer ran over")
+			l.lose("the receive buffer ran over")
 		case err != nil:
-			c.lose("the channel was closed")
+			l.lose("the channel was closed")
 			return
 		case n > unix.NLMSG_HDRLEN:
-			c.take(b[:n])
+			l.take(b[:n])
 		}
 	}
 }
 
-func (c *Channel) lose(why string) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.log != nil && c.log.lost == "" {
-		c.log.lost = why
+func (l *Log) lose(why string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.lost == "" {
+		l.lost = why
 	}
 }
 
-func (c *Channel) take(b []byte) {
-	kind := bytesOrder.Uint16(b[4:])
+func (l *Log) take(b []byte) {
 	r, ok := parse(b[unix.NLMSG_HDRLEN:])
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.log != nil && ok {
-		r.seccomp = kind == unix.AUDIT_SECCOMP
-		c.log.add(r)
+	if !ok {
+		return
 	}
+	r.seccomp = binary.NativeEndian.Uint16(b[4:]) == unix.AUDIT_SECCOMP
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.add(r)
 }
 
 // A record is what is used of an audit record.

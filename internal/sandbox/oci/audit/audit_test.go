@@ -38,7 +38,7 @@ func TestParse(t *testing.T) {
 
 // logAt gives a Log that has begun at a serial number.
 func logAt(serial uint64) *Log {
-	l := &Log{c: &Channel{}, names: map[uint32]string{77: "web"}, calls: map[string]map[Call]bool{}, ahead: map[uint64]bool{}}
+	l := &Log{names: map[uint32]string{77: "web"}, calls: map[string]map[Call]bool{}, ahead: map[uint64]bool{}}
 	l.from, l.next = serial, serial+1
 	return l
 }
@@ -109,14 +109,13 @@ func TestNames(t *testing.T) {
 	}
 }
 
-// here opens the channel in this process's own network namespace.
-func here(t *testing.T) *Channel {
-	c, err := Open(func(f func() error) error { return f() })
+// begin begins a Log in this process's own network namespace.
+func begin(t *testing.T) *Log {
+	l, err := Begin(t.Context(), func(f func() error) error { return f() })
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { c.Close() })
-	return c
+	return l
 }
 
 // inSession runs f on a thread with a session of its own.
@@ -140,11 +139,7 @@ func inSession(t *testing.T, f func(session uint32) error) {
 // same number that nobody asked for.
 func TestSandboxLog(t *testing.T) {
 	sandboxtest.Need(t)
-	c := here(t)
-	l, err := c.Begin(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
+	l := begin(t)
 	inSession(t, func(session uint32) error {
 		l.Own(session, "web")
 		return logOne()
@@ -178,17 +173,13 @@ func TestSandboxSessionGoesOn(t *testing.T) {
 // TestSandboxLossIsFound overruns the receive buffer.
 func TestSandboxLossIsFound(t *testing.T) {
 	sandboxtest.Need(t)
-	c := here(t)
-	l, err := c.Begin(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	raw, err := c.f.SyscallConn()
+	l := begin(t)
+	raw, err := l.f.SyscallConn()
 	if err != nil {
 		t.Fatal(err)
 	}
 	raw.Control(func(fd uintptr) { unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, 1) })
-	c.mu.Lock() // nothing is taken meanwhile
+	l.mu.Lock() // nothing is taken meanwhile
 	inSession(t, func(uint32) error {
 		if err := logOne(); err != nil {
 			return err
@@ -199,7 +190,7 @@ func TestSandboxLossIsFound(t *testing.T) {
 		return nil
 	})
 	time.Sleep(100 * time.Millisecond)
-	c.mu.Unlock()
+	l.mu.Unlock()
 	if calls, err := l.End(context.Background()); err == nil {
 		t.Errorf("nothing was lost: %v", calls)
 	} else {

@@ -2,14 +2,13 @@ package audit
 
 import (
 	"context"
-	"encoding/binary"
 	"fmt"
+	"os"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
 )
-
-var bytesOrder = binary.NativeEndian
 
 // A Call is one system call by its number.
 type Call struct {
@@ -20,7 +19,10 @@ type Call struct {
 // A Log is what containers called between Begin and End. Its methods may be
 // called from several goroutines.
 type Log struct {
-	c     *Channel
+	f     *os.File
+	ended chan struct{} // closed when nothing is read any more
+
+	mu    sync.Mutex
 	names map[uint32]string // by session
 	calls map[string]map[Call]bool
 	lost  string // why it is not whole; "" while it is
@@ -32,7 +34,7 @@ type Log struct {
 	marks map[uint32]chan uint64 // serial numbers of records of our own making, by session
 }
 
-// A loss ends the counting: that much out of order is a gap that never closes.
+// farAhead ends the counting: what lies so far back never comes.
 const farAhead = 1 << 20
 
 // patience is how long a record of our own making may take, and how long those
@@ -43,25 +45,22 @@ const (
 )
 
 // Begin begins a Log, from a record of our own making on: so it is known that
-// records come at all.
-func (c *Channel) Begin(ctx context.Context) (*Log, error) {
-	l := &Log{c: c, names: map[uint32]string{}, calls: map[string]map[Call]bool{}, ahead: map[uint64]bool{}, marks: map[uint32]chan uint64{}}
-	c.mu.Lock()
-	busy := c.log != nil
-	if !busy {
-		c.log = l
-	}
-	c.mu.Unlock()
-	if busy {
-		return nil, fmt.Errorf("another log is being written")
-	}
-	serial, err := l.mark(ctx)
+// records come at all. in calls its argument in the host's network namespace.
+func Begin(ctx context.Context, in func(func() error) error) (*Log, error) {
+	f, err := open(in)
 	if err != nil {
-		l.drop()
 		return nil, err
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	l := &Log{f: f, ended: make(chan struct{}), names: map[uint32]string{}, calls: map[string]map[Call]bool{},
+		ahead: map[uint64]bool{}, marks: map[uint32]chan uint64{}}
+	go l.read()
+	serial, err := l.mark(ctx)
+	if err != nil {
+		l.close()
+		return nil, err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	l.from, l.next = serial, serial+1
 	for n := range l.ahead {
 		if n <= serial {
@@ -72,18 +71,24 @@ func (c *Channel) Begin(ctx context.Context) (*Log, error) {
 	return l, nil
 }
 
+// close ends the reading.
+func (l *Log) close() {
+	l.f.Close()
+	<-l.ended
+}
+
 // Own has the records of a session count as name's. It must be called before the
 // session's first call.
 func (l *Log) Own(session uint32, name string) {
-	l.c.mu.Lock()
-	defer l.c.mu.Unlock()
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	l.names[session] = name
 }
 
 // End ends the Log and gives what each name called. The error says that records
 // were lost: nothing can be said then.
 func (l *Log) End(ctx context.Context) (map[string][]Call, error) {
-	defer l.drop()
+	defer l.close()
 	serial, err := l.mark(ctx)
 	if err != nil {
 		return nil, err
@@ -91,11 +96,11 @@ func (l *Log) End(ctx context.Context) (map[string][]Call, error) {
 	for late := time.Now().Add(straggle); l.behind(serial) && time.Now().Before(late) && ctx.Err() == nil; {
 		time.Sleep(5 * time.Millisecond)
 	}
-	l.c.mu.Lock()
-	defer l.c.mu.Unlock()
 	if ctx.Err() != nil {
 		return nil, ctx.Err()
 	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	if l.lost == "" && l.next <= serial {
 		l.lost = fmt.Sprintf("of the numbers %d to %d some never came, the first %d", l.from, serial, l.next)
 	}
@@ -113,20 +118,12 @@ func (l *Log) End(ctx context.Context) (map[string][]Call, error) {
 
 // behind says whether records up to serial are still missing.
 func (l *Log) behind(serial uint64) bool {
-	l.c.mu.Lock()
-	defer l.c.mu.Unlock()
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	return l.lost == "" && l.next <= serial
 }
 
-func (l *Log) drop() {
-	l.c.mu.Lock()
-	defer l.c.mu.Unlock()
-	if l.c.log == l {
-		l.c.log = nil
-	}
-}
-
-// add takes one record. The channel's lock is held.
+// add takes one record. The lock is held.
 func (l *Log) add(r record) {
 	if r.serial >= l.next && l.lost == "" {
 		l.ahead[r.serial] = true
@@ -166,8 +163,8 @@ func (l *Log) advance() {
 func (l *Log) mark(ctx context.Context) (serial uint64, err error) {
 	came := make(chan uint64, 1)
 	ready := func(session uint32) {
-		l.c.mu.Lock()
-		defer l.c.mu.Unlock()
+		l.mu.Lock()
+		defer l.mu.Unlock()
 		l.marks[session] = came
 	}
 	if err := makeRecord(ready); err != nil {
@@ -178,7 +175,7 @@ func (l *Log) mark(ctx context.Context) (serial uint64, err error) {
 		return serial, nil
 	case <-ctx.Done():
 		return 0, ctx.Err()
-	case <-l.c.ended:
+	case <-l.ended:
 		return 0, fmt.Errorf("the audit channel was closed")
 	case <-time.After(patience):
 		return 0, fmt.Errorf("the kernel sent no audit record of a logged system call within %s (kernel.seccomp.actions_logged must name log, and no audit rule may exclude SECCOMP)", patience)
