@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strconv"
 	"strings"
 	"time"
@@ -115,7 +114,7 @@ func (a *attempt) start() error {
 		a.cmd.Stdin, a.stdin = r, w
 	}
 	a.began = time.Now()
-	if err := a.startMarked(); err != nil {
+	if err := a.startTraced(a.cmd); err != nil {
 		return fmt.Errorf("%s: %w", a.p.o.Runtime, err)
 	}
 	go func() {
@@ -128,25 +127,6 @@ func (a *attempt) start() error {
 
 func (a *attempt) logFile() string { return filepath.Join(a.bundle, "runtime.log") }
 func (a *attempt) pidFile() string { return filepath.Join(a.bundle, "pid") }
-
-// startMarked starts the runtime; where the pod has an audit id it does so from
-// a thread that carries it, so that the kernel's audit records of the container
-// can be told from those of every other process.
-func (a *attempt) startMarked() error {
-	if a.p.o.AuditID == 0 {
-		return a.cmd.Start()
-	}
-	done := make(chan error)
-	go func() {
-		runtime.LockOSThread() // never unlocked: the mark cannot be taken off again
-		err := os.WriteFile("/proc/thread-self/loginuid", []byte(strconv.FormatUint(uint64(a.p.o.AuditID), 10)), 0)
-		if err != nil {
-			a.p.note("audit id %d cannot be set: %v", a.p.o.AuditID, err)
-		}
-		done <- a.cmd.Start()
-	}()
-	return <-done
-}
 
 // stuckRuntime is how long the runtime may go on starting a container that is
 // no longer wanted. Cutting it short would leave more to clean up.

@@ -84,6 +84,11 @@ func (p *Pod) attempt(name string) (*attempt, error) {
 // execCommand makes the runtime's exec command; the process file must be removed
 // when it has been started or has failed.
 func (a *attempt) execCommand(argv []string) (*exec.Cmd, *execFiles, error) {
+	return a.execIn(a.p.o.RuncRoot, argv)
+}
+
+// execIn is execCommand with the runtime's state in root.
+func (a *attempt) execIn(root string, argv []string) (*exec.Cmd, *execFiles, error) {
 	process := *a.spec.Process
 	process.Args = argv
 	b, err := json.Marshal(&process)
@@ -100,7 +105,7 @@ func (a *attempt) execCommand(argv []string) (*exec.Cmd, *execFiles, error) {
 		files.remove()
 		return nil, nil, err
 	}
-	return exec.Command(a.p.o.Runtime, "--root", a.p.o.RuncRoot, "--log", files.log, "--log-format", "json",
+	return exec.Command(a.p.o.Runtime, "--root", root, "--log", files.log, "--log-format", "json",
 		"exec", "--process", files.process, "--pid-file", files.pid, a.id), files, nil
 }
 
@@ -131,8 +136,17 @@ func (f *execFiles) kill(cmd *exec.Cmd) error {
 	return cmd.Process.Kill()
 }
 
-// exec runs argv and waits for it.
+// exec runs argv for somebody outside of the pod, and waits for it.
 func (a *attempt) exec(ctx context.Context, argv []string, stdin io.Reader, stdout, stderr io.Writer) (int, error) {
+	return a.execBy(ctx, (*exec.Cmd).Start, argv, stdin, stdout, stderr)
+}
+
+// execOwn runs a probe's or a hook's command, which is part of the container.
+func (a *attempt) execOwn(ctx context.Context, argv []string, out io.Writer) (int, error) {
+	return a.execBy(ctx, a.startTraced, argv, nil, out, out)
+}
+
+func (a *attempt) execBy(ctx context.Context, start func(*exec.Cmd) error, argv []string, stdin io.Reader, stdout, stderr io.Writer) (int, error) {
 	if len(argv) == 0 {
 		return -1, errors.New("exec: no command")
 	}
@@ -143,7 +157,7 @@ func (a *attempt) exec(ctx context.Context, argv []string, stdin io.Reader, stdo
 	defer files.remove()
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = stdin, stdout, stderr
 	cmd.WaitDelay = time.Second
-	if err := cmd.Start(); err != nil {
+	if err := start(cmd); err != nil {
 		return -1, err
 	}
 	stop := context.AfterFunc(ctx, func() { files.kill(cmd) })
@@ -172,11 +186,12 @@ func (p *Pod) Agent(ctx context.Context, name string) (io.ReadWriteCloser, error
 	if err != nil {
 		return nil, err
 	}
-	return a.agent(ctx, []string{ProbeDestination, "agent"})
+	return a.agent(ctx, a.p.o.RuncRoot, (*exec.Cmd).Start, []string{ProbeDestination, "agent"})
 }
 
-func (a *attempt) agent(ctx context.Context, argv []string) (*agent, error) {
-	cmd, files, err := a.execCommand(argv)
+// agent starts argv with the runtime's state in root.
+func (a *attempt) agent(ctx context.Context, root string, start func(*exec.Cmd) error, argv []string) (*agent, error) {
+	cmd, files, err := a.execIn(root, argv)
 	if err != nil {
 		return nil, err
 	}
@@ -188,7 +203,7 @@ func (a *attempt) agent(ctx context.Context, argv []string) (*agent, error) {
 		var w *os.File
 		if g.out, w, err = os.Pipe(); err == nil {
 			cmd.Stdout = w
-			err = cmd.Start()
+			err = start(cmd)
 			w.Close()
 		}
 	}

@@ -36,7 +36,7 @@ func (a *attempt) hook(ctx context.Context, h *corev1.LifecycleHandler) error {
 	switch {
 	case h.Exec != nil:
 		out := head{limit: probeOutput}
-		code, err := a.exec(ctx, h.Exec.Command, nil, &out, &out)
+		code, err := a.execOwn(ctx, h.Exec.Command, &out)
 		if err == nil && code != 0 {
 			err = fmt.Errorf("%s: exit status %d: %s", strings.Join(h.Exec.Command, " "), code, strings.TrimSpace(out.String()))
 		}

@@ -53,9 +53,9 @@ type Options struct {
 	Runtime      string // "" is "runc"
 	HostProc     string // the host's /proc as seen from here, for host PIDs; "" is /proc
 
-	Env        []corev1.EnvVar // KUBERNETES_SERVICE_* and, with enableServiceLinks, the namespace's Services
-	Sources    Sources
-	SeccompDir string // where seccompProfile.localhostProfile is looked for
+	Env         []corev1.EnvVar // KUBERNETES_SERVICE_* and, with enableServiceLinks, the namespace's Services
+	Sources     Sources
+	SeccompDirs []string // where seccompProfile.localhostProfile is looked for, one after the other
 
 	ProbePath string // program mounted read-only at /.road/probe; "" for none
 	Scratch   string // directory mounted writable at /.road/volume; "" for none
@@ -71,9 +71,7 @@ type Options struct {
 	// goroutine of the pod's; nil measures nothing.
 	Measure func(container string, p Peak)
 
-	// AuditID marks every process of the pod's containers, but not those that
-	// Exec starts, as the audit subsystem's login uid; 0 leaves it alone.
-	AuditID uint32
+	Trace *Trace // has the containers' system calls logged; nil runs them as they are
 }
 
 // Sources give what volumes and variables refer to. A nil function means that

@@ -68,23 +68,6 @@ func TestSandboxAgent(t *testing.T) {
 	t.Logf("each line took %v", time.Since(began)/20)
 }
 
-func TestSandboxAuditID(t *testing.T) {
-	need(t)
-	o := newOptions(t, testImage(t, ocispec.ImageConfig{}, nil), one(":cat", "/proc/self/loginuid", ":sleep", "1m"))
-	o.AuditID = 7701
-	p := launch(t, o)
-	waitLog(t, p, "web: ")
-	if n := p.Notes(); len(n) > 0 {
-		t.Skipf("unproven: %v", n)
-	}
-	if got := p.Logs("web", 5); got != "7701" {
-		t.Errorf("the app's audit id is %s", got)
-	}
-	if got := run(t, p, ":cat", "/proc/self/loginuid"); got == "7701" {
-		t.Error("what Exec starts is marked as the app")
-	}
-}
-
 // Several pods at once, started and stopped from several goroutines.
 func TestSandboxManyPods(t *testing.T) {
 	need(t)

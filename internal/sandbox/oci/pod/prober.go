@@ -164,7 +164,7 @@ func (c *container) ask(ctx context.Context, a *attempt, p *corev1.Probe) error 
 	switch {
 	case p.Exec != nil:
 		out := head{limit: probeOutput}
-		code, err := a.exec(ctx, p.Exec.Command, nil, &out, &out)
+		code, err := a.execOwn(ctx, p.Exec.Command, &out)
 		if err == nil && code != 0 {
 			err = fmt.Errorf("%s: exit status %d: %s", strings.Join(p.Exec.Command, " "), code, strings.TrimSpace(out.String()))
 		}

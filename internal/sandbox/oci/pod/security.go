@@ -1,18 +1,12 @@
 package pod
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 
-	"github.com/containerd/containerd/v2/contrib/seccomp"
 	"github.com/containerd/containerd/v2/pkg/cap"
-	"github.com/opencontainers/runtime-spec/specs-go"
 	corev1 "k8s.io/api/core/v1"
 )
 
@@ -202,56 +196,4 @@ func contains(ss []string, s string) bool {
 		}
 	}
 	return false
-}
-
-// seccompProfile finds the container's own field, else the pod's, else nothing:
-// the kubelet's seccompDefault is false. spec must have its capabilities already,
-// on which the runtime's default profile depends.
-func seccompProfile(pod *corev1.PodSecurityContext, c *corev1.Container, dir string, spec *specs.Spec) (*specs.LinuxSeccomp, error) {
-	var f *corev1.SeccompProfile
-	if pod != nil {
-		f = pod.SeccompProfile
-	}
-	if sc := c.SecurityContext; sc != nil {
-		if sc.SeccompProfile != nil {
-			f = sc.SeccompProfile
-		}
-		if privileged(sc) {
-			return nil, nil
-		}
-	}
-	if f == nil {
-		return nil, nil
-	}
-	switch f.Type {
-	case corev1.SeccompProfileTypeUnconfined:
-		return nil, nil
-	case corev1.SeccompProfileTypeRuntimeDefault:
-		return seccomp.DefaultProfile(spec), nil
-	case corev1.SeccompProfileTypeLocalhost:
-		return localhostProfile(dir, f.LocalhostProfile)
-	}
-	return nil, fmt.Errorf("seccompProfile.type %q is not known", f.Type)
-}
-
-// localhostProfile reads a profile below dir, in the runtime's own format.
-func localhostProfile(dir string, name *string) (*specs.LinuxSeccomp, error) {
-	if name == nil || *name == "" {
-		return nil, errors.New("localhostProfile must be set if seccompProfile type is Localhost")
-	}
-	if dir == "" {
-		return nil, fmt.Errorf("cannot load seccomp profile %q: %w", *name, fs.ErrNotExist)
-	}
-	if !filepath.IsLocal(*name) {
-		return nil, fmt.Errorf("localhostProfile %q must be below the profiles' directory", *name)
-	}
-	b, err := os.ReadFile(filepath.Join(dir, *name))
-	if err != nil {
-		return nil, fmt.Errorf("cannot load seccomp profile %q: %w", *name, err)
-	}
-	p := &specs.LinuxSeccomp{}
-	if err := json.Unmarshal(b, p); err != nil {
-		return nil, fmt.Errorf("decoding seccomp profile %q: %w", *name, err)
-	}
-	return p, nil
 }

@@ -147,17 +147,17 @@ func TestSeccompProfile(t *testing.T) {
 	} {
 		ctr := &corev1.Container{SecurityContext: &corev1.SecurityContext{SeccompProfile: c.c, Privileged: &c.priv}}
 		s := &specs.Spec{Process: &specs.Process{Capabilities: &specs.LinuxCapabilities{}}, Linux: &specs.Linux{}}
-		got, err := seccompProfile(&corev1.PodSecurityContext{SeccompProfile: c.pod}, ctr, dir, s)
+		got, err := seccompProfile(&corev1.PodSecurityContext{SeccompProfile: c.pod}, ctr, []string{t.TempDir(), dir}, s)
 		if err != nil || (got == nil) != (c.want == "") || got != nil && got.DefaultAction != c.want {
 			t.Errorf("%s: %+v, %v", c.name, got, err)
 		}
 	}
 	for _, name := range []*string{nil, ptr("missing.json"), ptr("../own.json")} {
-		if _, err := localhostProfile(dir, name); err == nil {
+		if _, err := localhostProfile([]string{dir}, name); err == nil {
 			t.Errorf("%v: no error", name)
 		}
 	}
-	if _, err := localhostProfile(dir, ptr("missing.json")); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := localhostProfile([]string{dir}, ptr("missing.json")); !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), "open /var/lib/kubelet/seccomp/missing.json: no such file") {
 		t.Errorf("missing file: %v", err)
 	}
 }
@@ -166,7 +166,7 @@ func TestSeccompProfile(t *testing.T) {
 func TestSeccompFollowsCapabilities(t *testing.T) {
 	allowed := func(caps []string) bool {
 		s := &specs.Spec{Process: &specs.Process{Capabilities: &specs.LinuxCapabilities{Bounding: caps}}, Linux: &specs.Linux{}}
-		p, err := seccompProfile(&corev1.PodSecurityContext{SeccompProfile: &corev1.SeccompProfile{Type: "RuntimeDefault"}}, &corev1.Container{}, "", s)
+		p, err := seccompProfile(&corev1.PodSecurityContext{SeccompProfile: &corev1.SeccompProfile{Type: "RuntimeDefault"}}, &corev1.Container{}, nil, s)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -59,7 +59,7 @@ func (a *attempt) bundleSpec(img *ocispec.ImageConfig, env []corev1.EnvVar, ms [
 		// runc 1.1 leaves the tmpfs above the hierarchies of version 1 writable.
 		s.Linux.ReadonlyPaths = append([]string{cgroupRoot}, s.Linux.ReadonlyPaths...)
 	}
-	s.Linux.Seccomp, err = seccompProfile(p.spec.SecurityContext, c, p.o.SeccompDir, s)
+	s.Linux.Seccomp, err = a.filter(s)
 	return s, err
 }
 
