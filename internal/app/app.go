@@ -7,6 +7,7 @@
 package app
 
 import (
+	"cmp"
 	"fmt"
 	"iter"
 	"strings"
@@ -110,7 +111,15 @@ type Object struct {
 	Within     Path           // from the top of its document to the object: empty, or items[2] in a List
 	Typed      runtime.Object // decoded, for the kinds that road knows; nil for others, which are kept and passed by
 	source     *source
+	home       string // where road.yaml says that manifests without a namespace go
 }
+
+// DefaultNamespace is where kubectl puts what names no namespace.
+const DefaultNamespace = "default"
+
+// Home gives the namespace that the object lands in: its own, else the one that
+// road.yaml names, else DefaultNamespace.
+func (o *Object) Home() string { return cmp.Or(o.Namespace, o.home, DefaultNamespace) }
 
 // Pos finds the place of path in the object's document; where path does not
 // stand, the place of its longest part that does. So a finding about a missing

@@ -15,6 +15,7 @@ const FileName = "road.yaml"
 type Config struct {
 	File      string                       // "" where there is no road.yaml
 	Manifests []string                     // files or folders; default: every manifest below Root
+	Namespace string                       // where manifests that name none are applied: the NS of kubectl apply -n NS
 	Images    map[string]ImageConfig       // by image name without tag
 	Checks    []Check                      // the app works when all pass
 	Foothold  Foothold                     // the app's own holes, where it has any

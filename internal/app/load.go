@@ -94,6 +94,7 @@ func (l *loader) load() error {
 		a.Problems = append(a.Problems, r.problems...)
 	}
 	for _, o := range a.Objects {
+		o.home = config.Namespace
 		if w := workload(o); w != nil {
 			a.Workloads = append(a.Workloads, w)
 		}

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+	"k8s.io/apimachinery/pkg/util/validation"
 )
 
 // config reads road.yaml, or gives an empty Config where there is none.
@@ -59,6 +60,7 @@ func (c *Config) read(s *strict, n *yaml.Node) {
 	s.mapping(n, FileName,
 		key{"apiVersion", s.str(&version, "apiVersion")},
 		key{"manifests", func(n *yaml.Node) { c.readManifests(s, n) }},
+		key{"namespace", func(n *yaml.Node) { c.readNamespace(s, n) }},
 		key{"images", func(n *yaml.Node) { c.readImages(s, n) }},
 		key{"checks", func(n *yaml.Node) {
 			s.items(n, "checks", func(n *yaml.Node) { c.Checks = append(c.Checks, readCheck(s, n)) })
@@ -90,6 +92,14 @@ func (c *Config) readManifests(s *strict, n *yaml.Node) {
 			c.lines["manifests "+p] = n.Line
 		}
 	})
+}
+
+// readNamespace reads the name of a namespace, which is a label of DNS.
+func (c *Config) readNamespace(s *strict, n *yaml.Node) {
+	s.str(&c.Namespace, "namespace")(n)
+	if faults := validation.IsDNS1123Label(c.Namespace); c.Namespace != "" && len(faults) > 0 {
+		s.fault(n, "", "namespace %q: %s", c.Namespace, faults[0])
+	}
 }
 
 // inside reads a path that must not lead out of PATH; "" where it does.

@@ -32,7 +32,7 @@ func fix(a *app.App) ([]edit.Edit, error) {
 			dirs = append(dirs, dir)
 		}
 		p := policyFor(a, w, c)
-		p.name = freeName(taken, namespaceOf(w.Object), p.name, p.name+"-"+strings.ToLower(w.Kind))
+		p.name = freeName(taken, w.Home(), p.name, p.name+"-"+strings.ToLower(w.Kind))
 		files[dir] = append(files[dir], p)
 		if len(w.Meta.Labels) == 0 {
 			edits = append(edits, label(w))
@@ -80,7 +80,7 @@ func takenNames(a *app.App) map[string]bool {
 	taken := map[string]bool{}
 	for _, o := range a.Objects {
 		if o.Kind == "NetworkPolicy" {
-			taken[namespaceOf(o)+"/"+o.Name] = true
+			taken[o.Home()+"/"+o.Name] = true
 		}
 	}
 	return taken

@@ -94,7 +94,7 @@ func doors(a *app.App, w *app.Workload, c controller) []rule {
 	var fromController, fromAnywhere, fromNamespace []port
 	for _, o := range a.Objects {
 		s, ok := o.Typed.(*corev1.Service)
-		if !ok || len(s.Spec.Selector) == 0 || namespaceOf(o) != namespaceOf(w.Object) || !subset(s.Spec.Selector, w.Meta.Labels) {
+		if !ok || len(s.Spec.Selector) == 0 || o.Home() != w.Home() || !subset(s.Spec.Selector, w.Meta.Labels) {
 			continue
 		}
 		for _, sp := range s.Spec.Ports {
@@ -210,8 +210,8 @@ func peerOf(a *app.App, w *app.Workload, x app.Connection) (string, peer) {
 // podsOf selects a workload's pods as seen from another's policy.
 func podsOf(of, from *app.Workload) peer {
 	p := peer{pods: labelsOf(of)}
-	if namespaceOf(of.Object) != namespaceOf(from.Object) {
-		p.namespace = namespaceOf(of.Object)
+	if of.Home() != from.Home() {
+		p.namespace = of.Home()
 	}
 	return p
 }
@@ -261,7 +261,7 @@ func behindIngress(a *app.App, service *app.Object, sp corev1.ServicePort) bool 
 	}
 	for _, o := range a.Objects {
 		ing, ok := o.Typed.(*networkingv1.Ingress)
-		if !ok || namespaceOf(o) != namespaceOf(service) {
+		if !ok || o.Home() != service.Home() {
 			continue
 		}
 		if leads(ing.Spec.DefaultBackend) {

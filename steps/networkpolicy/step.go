@@ -77,7 +77,7 @@ func check(a *app.App) []step.Finding {
 func isolated(a *app.App, w *app.Workload) (ingress, egress bool) {
 	for _, o := range a.Objects {
 		np, ok := o.Typed.(*networkingv1.NetworkPolicy)
-		if !ok || np == nil || namespaceOf(o) != namespaceOf(w.Object) || !selects(&np.Spec.PodSelector, w) {
+		if !ok || np == nil || o.Home() != w.Home() || !selects(&np.Spec.PodSelector, w) {
 			continue
 		}
 		in, out := directions(np)
@@ -156,14 +156,6 @@ func called(a *app.App, w *app.Workload) (list []app.Connection, resolves bool) 
 // weaken takes every policy away, in memory.
 func weaken(a *app.App) {
 	a.Objects = slices.DeleteFunc(a.Objects, func(o *app.Object) bool { return o.Kind == "NetworkPolicy" })
-}
-
-// namespaceOf gives the namespace that an object lands in.
-func namespaceOf(o *app.Object) string {
-	if o.Namespace == "" {
-		return "default"
-	}
-	return o.Namespace
 }
 
 // oneLine shows labels as kubectl does: app=web,tier=front.

@@ -37,7 +37,7 @@ func findStore(s *sandbox.Scene) (store, error) {
 			if protocolOf(p.Protocol) != "TCP" || p.Port != 6379 && !named {
 				continue
 			}
-			st := store{fmt.Sprintf("%s.%s.svc.cluster.local", o.Name, namespaceOf(o)), "", int(p.Port)}
+			st := store{fmt.Sprintf("%s.%s.svc.cluster.local", o.Name, o.Home()), "", int(p.Port)}
 			st.host, _ = s.Services(o.Name)
 			return st, nil
 		}

@@ -47,7 +47,7 @@ func (d *deployment) service(name, ns string) *service {
 func (d *deployment) place(o sandbox.ClientOptions) (string, map[string]string, error) {
 	ns := "default"
 	if len(d.app.Workloads) > 0 {
-		ns = namespaceOf(d.app.Workloads[0].Object)
+		ns = d.app.Workloads[0].Home()
 	}
 	switch {
 	case o.Workload != "":
@@ -55,7 +55,7 @@ func (d *deployment) place(o sandbox.ClientOptions) (string, map[string]string, 
 		if w == nil {
 			return "", nil, fmt.Errorf("there is no workload %q", o.Workload)
 		}
-		return namespaceOf(w.Object), w.Meta.Labels, nil
+		return w.Home(), w.Meta.Labels, nil
 	case o.Namespace != "" || o.Labels != nil:
 		if o.Namespace != "" {
 			ns = o.Namespace

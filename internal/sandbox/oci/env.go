@@ -5,7 +5,6 @@ import (
 	"strconv"
 	"strings"
 
-	"road/internal/app"
 	"road/internal/sandbox/oci/network"
 
 	corev1 "k8s.io/api/core/v1"
@@ -65,13 +64,4 @@ func protocol(p corev1.Protocol) string {
 		return "tcp"
 	}
 	return strings.ToLower(string(p))
-}
-
-// namespaceOf gives the namespace that an object lands in; "default" where the
-// manifest names none, as kubectl without a context's namespace has it.
-func namespaceOf(o *app.Object) string {
-	if o.Namespace == "" {
-		return "default"
-	}
-	return o.Namespace
 }

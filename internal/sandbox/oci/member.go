@@ -46,7 +46,7 @@ func (d *deployment) start(ctx context.Context, w *app.Workload, index int, o me
 	if o.labels == nil {
 		o.labels = w.Meta.Labels
 	}
-	ns := namespaceOf(w.Object)
+	ns := w.Home()
 	id := podID(m.name, serial)
 	var err error
 	if m.users, err = d.e.users(o.spec, id); err != nil {

@@ -13,7 +13,7 @@ func secret(a *app.App, namespace, name string) (map[string][]byte, bool) {
 	data := map[string][]byte{}
 	for _, o := range a.Objects {
 		s, ok := o.Typed.(*corev1.Secret)
-		if !ok || o.Name != name || namespaceOf(o) != namespace {
+		if !ok || o.Name != name || o.Home() != namespace {
 			continue
 		}
 		for k, v := range s.Data {
@@ -35,7 +35,7 @@ func secret(a *app.App, namespace, name string) (map[string][]byte, bool) {
 func configMap(a *app.App, namespace, name string, ca []byte) (map[string][]byte, bool) {
 	for _, o := range a.Objects {
 		c, ok := o.Typed.(*corev1.ConfigMap)
-		if !ok || o.Name != name || namespaceOf(o) != namespace {
+		if !ok || o.Name != name || o.Home() != namespace {
 			continue
 		}
 		data := map[string][]byte{}
@@ -65,7 +65,7 @@ func accountOf(spec *corev1.PodSpec) string {
 // does not say.
 func automount(a *app.App, namespace, account string) *bool {
 	for _, o := range a.Objects {
-		if s, ok := o.Typed.(*corev1.ServiceAccount); ok && o.Name == account && namespaceOf(o) == namespace {
+		if s, ok := o.Typed.(*corev1.ServiceAccount); ok && o.Name == account && o.Home() == namespace {
 			return s.AutomountServiceAccountToken
 		}
 	}

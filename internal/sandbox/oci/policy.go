@@ -101,7 +101,7 @@ func (d *deployment) setPolicies() error {
 		switch t := o.Typed.(type) {
 		case *networkingv1.NetworkPolicy:
 			np := t.DeepCopy()
-			np.Namespace = namespaceOf(o)
+			np.Namespace = o.Home()
 			p.List = append(p.List, np)
 		case *corev1.Namespace:
 			p.Namespaces[o.Name] = t.Labels

@@ -135,7 +135,7 @@ func (f *foothold) close() error {
 
 // behind gives the address of pod m for a port of a service.
 func (d *deployment) behind(name string, port int, m *member) (string, error) {
-	s := d.service(name, namespaceOf(m.workload.Object))
+	s := d.service(name, m.workload.Home())
 	if s == nil {
 		return "", fmt.Errorf("there is no service %q", name)
 	}
@@ -258,7 +258,7 @@ func (d *deployment) scene(ctx context.Context, m *member, t sandbox.Target, own
 			return d.Scene(ctx, t, true, mods...)
 		},
 		Services: func(name string) (string, bool) {
-			if s := d.service(name, namespaceOf(m.workload.Object)); s != nil && s.addr.IsValid() {
+			if s := d.service(name, m.workload.Home()); s != nil && s.addr.IsValid() {
 				return s.addr.String(), true
 			}
 			return "", false

@@ -31,7 +31,7 @@ func (s *service) dnsName() string { return s.name + "." + s.namespace + ".svc.c
 // selects says whether a pod of w stands behind the service. A Service without
 // a selector has no pods.
 func (s *service) selects(w *app.Workload) bool {
-	return namespaceOf(w.Object) == s.namespace && len(s.spec.Selector) > 0 &&
+	return w.Home() == s.namespace && len(s.spec.Selector) > 0 &&
 		labels.SelectorFromSet(s.spec.Selector).Matches(labels.Set(w.Meta.Labels))
 }
 
@@ -82,7 +82,7 @@ func servicesOf(a *app.App) []*service {
 	for _, o := range a.Objects {
 		if ing, ok := o.Typed.(*networkingv1.Ingress); ok {
 			for _, name := range ingressBackends(ing) {
-				behind[namespaceOf(o)+"/"+name] = true
+				behind[o.Home()+"/"+name] = true
 			}
 		}
 	}
@@ -92,7 +92,7 @@ func servicesOf(a *app.App) []*service {
 		if !ok || s.Spec.Type == corev1.ServiceTypeExternalName {
 			continue
 		}
-		ns := namespaceOf(o)
+		ns := o.Home()
 		out = append(out, &service{name: o.Name, namespace: ns, spec: s.Spec, ingress: behind[ns+"/"+o.Name]})
 	}
 	return out
