@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
@@ -19,8 +18,6 @@ import (
 
 	ociworld "road/internal/sandbox/oci/world"
 	"road/internal/sandbox/sandboxtest"
-	"road/internal/step"
-	"road/internal/walk"
 
 	"github.com/google/nftables"
 	"github.com/rogpeppe/go-internal/testscript"
@@ -65,122 +62,6 @@ func TestSandboxScript(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){"status": status, "occupy": occupy},
 	})
-}
-
-// The seed's chapter: the demo from 1.0 to 2.0, as anybody runs it.
-func TestSandboxWalkDemo(t *testing.T) {
-	program := road(t)
-	before := remains(t)
-	cmd := exec.Command(program, "walk", "--to", "2", "-o", "json")
-	cmd.Dir = t.TempDir() // the demo is inside the program
-	var stderr bytes.Buffer
-	cmd.Stderr = &stderr
-	out, err := cmd.Output()
-	if err != nil {
-		t.Fatalf("%v\n%s", err, stderr.String())
-	}
-	var r walk.Report
-	if err := json.Unmarshal(out, &r); err != nil {
-		t.Fatal(err)
-	}
-	if r.Schema != walk.Schema || len(r.Stops) != 2 || r.Stops[1].Step != "non-root" || r.Stops[1].Status != walk.Done {
-		t.Fatalf("not the report of a walk to 2.0: %s", out)
-	}
-	checkWorks(t, r.Stops)
-	checkDiff(t, r.Stops[1].Diff)
-	checkAttacks(t, r.Stops[1].Attacks)
-	checkProcess(t, r.Stops[1])
-	if bytes.Contains(out, []byte("only-for-the-demo")) || bytes.Contains(stderr.Bytes(), []byte("only-for-the-demo")) {
-		t.Error("the report holds the password of Redis")
-	}
-	sameRemains(t, before)
-}
-
-func checkWorks(t *testing.T, stops []*walk.Stop) {
-	t.Helper()
-	for _, s := range stops {
-		names := map[string]bool{}
-		for _, c := range s.Works.Checks {
-			if names[c.Name] = true; !c.OK {
-				t.Errorf("%d.0: check %s: %s", s.Number, c.Name, c.Detail)
-			}
-		}
-		if s.Works.Verdict != "works" || !names["counter"] || !names["kept"] {
-			t.Errorf("%d.0: %+v", s.Number, s.Works)
-		}
-	}
-}
-
-// checkDiff wants what the seed's chapter changes.
-func checkDiff(t *testing.T, diff string) {
-	t.Helper()
-	for _, want := range []string{
-		"+RUN chgrp -R 0 . && chmod -R g+rwX .\n", "+USER 5678\n",
-		"+      securityContext:\n+        runAsGroup: 4444\n+        runAsUser: 1234\n+        runAsNonRoot: true\n",
-		"-        image: road-to-secure-kubernetes:1\n+        image: road-to-secure-kubernetes:2\n",
-	} {
-		if !strings.Contains(diff, want) {
-			t.Errorf("the diff lacks %q:\n%s", want, diff)
-		}
-	}
-}
-
-// checkAttacks wants every attack of the step succeeded before and blocked after,
-// with the lines that show it.
-func checkAttacks(t *testing.T, attacks []*walk.AttackResult) {
-	t.Helper()
-	want := map[string][2]string{ // what the evidence before and after must hold
-		"install-package":         {"/usr/bin/ssh", "exit status 100"},
-		"overwrite-system-binary": {"attacker's bytes", "Permission denied"},
-		"read-shadow":             {"root:", "Permission denied"},
-		"host-root-file":          {"uid 0 ", "uid 1234 "},
-		"drop-in-dev":             {"/dev/", "Permission denied"},
-	}
-	seen := map[string]bool{}
-	for _, a := range attacks {
-		for side, c := range map[string]walk.Cell{"before": a.Before, "after": a.After, "alone": a.Alone} {
-			verdict := step.Blocked
-			if side == "before" {
-				verdict = step.Succeeded
-			}
-			if c.Verdict != verdict {
-				t.Errorf("%s on %s %s: %s %s %s", a.Name, a.Target, side, c.Verdict, c.Evidence, c.Reason)
-			}
-		}
-		if !strings.HasPrefix(a.Target, "deployment/") {
-			continue
-		}
-		seen[a.Name] = true
-		if w := want[a.Name]; !strings.Contains(a.Before.Evidence, w[0]) || !strings.Contains(a.After.Evidence, w[1]) {
-			t.Errorf("%s: evidence %q, then %q", a.Name, a.Before.Evidence, a.After.Evidence)
-		}
-		if a.Name == "install-package" && strings.Count(a.After.Evidence, "E: ") != 2 {
-			t.Errorf("install-package: want both lines of apt: %q", a.After.Evidence)
-		}
-	}
-	for name := range want {
-		if !seen[name] {
-			t.Errorf("%s was not tried on the web server", name)
-		}
-	}
-}
-
-// checkProcess wants the server's user the same inside and outside, and its
-// process number another.
-func checkProcess(t *testing.T, s *walk.Stop) {
-	t.Helper()
-	if len(s.Evidence) == 0 {
-		t.Fatal("no evidence beside the attacks")
-	}
-	user, pid := map[string]string{}, map[string]string{}
-	for line := range strings.Lines(s.Evidence[0].Text) {
-		if f := strings.Fields(line); len(f) > 3 && (f[0] == "inside" || f[0] == "outside") {
-			user[f[0]], pid[f[0]] = f[1], f[2]
-		}
-	}
-	if user["inside"] != "1234" || user["outside"] != "1234" || pid["inside"] != "1" || pid["outside"] == "1" || pid["outside"] == "" {
-		t.Errorf("users %v and processes %v in\n%s", user, pid, s.Evidence[0].Text)
-	}
 }
 
 // Whenever road is killed, the kernel takes its world, and road down the rest.

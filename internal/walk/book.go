@@ -147,8 +147,15 @@ func (b *book) matrix(steps []planned) Matrix {
 				continue
 			}
 			row := Row{Attack: a.Name, Step: p.step.Name, Open: a.Open}
+			turned := 0
 			for _, s := range b.stops {
 				c := b.worst(a.Name, s)
+				if c.Verdict == step.Blocked {
+					if turned == 0 {
+						turned = s
+					}
+					c.ClosedBy = turned
+				}
 				row.Cells = append(row.Cells, c.Verdict)
 				row.Details = append(row.Details, c)
 			}

@@ -100,6 +100,7 @@ type Cell struct {
 	Evidence string       `json:"evidence,omitempty"`
 	Reason   string       `json:"reason,omitempty"` // why it is unproven
 	Target   string       `json:"target,omitempty"`
+	ClosedBy int          `json:"closedBy,omitempty"` // in the matrix, where it is blocked: the stop that turned it
 }
 
 // Evidence is something shown beside the attacks: the server's user and PID
