@@ -5,7 +5,8 @@ container, and checks that the application still works.
 
 Usage:
 
-	road walk [PATH]       take the application down the road, on a copy
+	road walk [PATH]       take the application down the road, on a copy;
+	                       --write and --commit keep what was done
 	road check [PATH | -]  where on the road it stands, and what is missing
 	road fix [PATH]        the fixes that need no run, as a diff; -w writes them
 	road attack [PATH]     the attacks alone, against the application as it stands
@@ -28,6 +29,22 @@ also takes one file, or manifests on standard input:
 The application as it came is 1.0. Each step leads to the next number. --to
 names the last stop; --only and --skip choose steps. All three take names and
 numbers.
+
+# Keeping what was walked
+
+Walk works on a copy. --write brings what the done steps changed back to PATH at
+the end; --commit makes one git commit for each of them instead, whose message
+says what changed, what it prevents with the lines that show it, and what stays
+open. Files keep their owner and mode. Nothing is overwritten that changed since
+the copy was made.
+
+--commit refuses, before anything runs, a PATH in no git repository or in the
+middle of a merge or rebase, an owner without a name in git's configuration, and
+files with changes that are not committed where the chosen steps must change
+them or find what only a run can mend. It commits the files of the steps alone;
+what else is staged stays staged. Git runs as the owner of the repository, under
+sudo too, with the owner's configuration and hooks. Where a hook refuses, the
+commits before it stand, and the files of its stop lie there to go on with.
 
 # Output
 

@@ -75,6 +75,10 @@ func withEngine(ctx context.Context, o engineOptions, f func(ctx context.Context
 // detached hands info to the process that started this one and lets it go.
 func detached(info any) error { return oci.Ready(info) }
 
+// handOver gives what a walk found to the process that started this one, which
+// goes on with it when the engine is gone.
+func handOver(h *handover) error { return oci.Ready(h) }
+
 // outside says that this process has yet to enter the engine.
 func outside() bool { return !oci.Inside() }
 

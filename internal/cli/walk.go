@@ -21,6 +21,7 @@ type run struct {
 	output string
 	ready  time.Duration
 	strict bool
+	hand   *handover // where what is done is kept: what to hand over; else nil
 	chosen chosen
 	source *source
 	format report.Format
@@ -64,14 +65,21 @@ func (r *run) options(e sandbox.Engine, dir string) (walk.Options, error) {
 
 func (c *command) walk() *cobra.Command {
 	r := &run{command: c}
+	var write, commit bool
 	s := &selection{}
 	cmd := &cobra.Command{
 		Use:   "walk [PATH]",
 		Short: "Take an application down the road, step by step, and prove each",
 		Long: `walk takes an application from 1.0, or where it stands, step by step: check,
 attack, fix, build, run, does it still work, attack again; then it shows every
-attack at every stop. It works on a copy; the files in PATH stay as they are.
-Without PATH it walks the built-in demo.
+attack at every stop. Without PATH it walks the built-in demo.
+
+It works on a copy; the files in PATH stay as they are. --write brings what the
+done steps changed back to them at the end. --commit makes one git commit for
+each of these steps instead, as the repository's owner and with his hooks: what
+changed, what it prevents, and the lines that show it. Both write nothing where
+a file changed meanwhile; --commit refuses files with changes that are not
+committed, before the walk begins.
 
 Exit status: 0 every step is done or was there already, each of its attacks is
 blocked after it and the application works; 1 a step was left out, or an attack
@@ -79,17 +87,30 @@ of a done step still succeeds (those that the road leaves open do not count);
 2 bad input, or an application that does not work at 1.0; 3 the host; 130
 interrupted.`,
 		Example: `  road walk --to 2
-  road walk --only non-root -o json . > report.json`,
+  road walk --only non-root -o json . > report.json
+  road walk --commit --skip limits .`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			if err := r.prepare(args, s); err != nil {
 				return err
 			}
-			return withEngine(c.ctx, r.engine, r.walk)
+			k, err := r.keeper(write, commit)
+			if err != nil {
+				return err
+			}
+			if write || commit {
+				r.hand = &handover{}
+			}
+			if err = withEngine(c.ctx, r.engine, r.walk); k != nil {
+				return k.bring(err)
+			}
+			return err
 		},
 	}
 	r.flags(cmd)
 	s.flags(cmd)
+	cmd.Flags().BoolVar(&write, "write", false, "write what the done steps changed back to PATH")
+	cmd.Flags().BoolVar(&commit, "commit", false, "write it, with one git commit for each done step")
 	cmd.Flags().BoolVar(&r.strict, "strict", false, "an attack that is unproven after its step counts as a failure")
 	return cmd
 }
@@ -102,11 +123,23 @@ func (r *run) walk(ctx context.Context, e sandbox.Engine, dir string) error {
 	}
 	v := r.view()
 	o.Events = v.event
+	if r.hand != nil {
+		o.Keep = func(k walk.Kept) { r.hand.Kept = append(r.hand.Kept, k) }
+	}
 	rep, err := walk.Walk(ctx, o)
 	v.close()
 	if err != nil {
 		return err
 	}
+	if r.hand != nil {
+		r.hand.Report = rep
+		return handOver(r.hand)
+	}
+	return r.tell(rep)
+}
+
+// tell writes the report and says what falls short.
+func (r *run) tell(rep *walk.Report) error {
 	if err := r.format(r.stdout, rep); err != nil {
 		return fmt.Errorf("write the report: %w", err)
 	}

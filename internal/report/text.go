@@ -80,6 +80,9 @@ func (t *text) stop(i int, s *walk.Stop) {
 	if s.Reason != "" {
 		t.hanging(indent+t.bad.Render("left out  "), len(indent)+10, s.Reason)
 	}
+	if s.Commit != nil {
+		t.line(indent, t.dim.Render(fmt.Sprintf("commit %.10s  ", s.Commit.SHA)), s.Commit.Subject)
+	}
 	t.workloads(s)
 	if s.Diff != "" {
 		t.heading("what changed")

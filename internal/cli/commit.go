@@ -1,0 +1,247 @@
+package cli
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"slices"
+	"syscall"
+
+	"road/internal/app"
+	"road/internal/edit"
+	"road/internal/repo"
+	"road/internal/report"
+	"road/internal/step"
+	"road/internal/walk"
+)
+
+// A keeper brings what a walk did back to the user's files. It works outside the
+// sandbox, after the walk: there git has the user's own network, agents and hooks.
+type keeper struct {
+	*run
+	root  string
+	repo  *repo.Repo // nil: only write
+	got   *handover
+	wrote []string
+}
+
+// A handover is what the walk inside gives to the keeper outside.
+type handover struct {
+	Report *walk.Report
+	Kept   []walk.Kept
+}
+
+// keeper looks, before anything runs, for what would stand in the way at the
+// end. It is nil where nothing is kept, and inside the sandbox, which hands over.
+func (r *run) keeper(write, commit bool) (*keeper, error) {
+	if !write && !commit {
+		return nil, nil
+	}
+	if r.source.path == "" {
+		return nil, usage(errors.New("the built-in demo is no files of yours to write to"), "give the folder of an application: road walk --write PATH")
+	}
+	if !outside() {
+		return nil, nil
+	}
+	k := &keeper{run: r, root: r.source.app.Root}
+	r.engine.told = func(info json.RawMessage) {
+		k.got = &handover{}
+		if err := json.Unmarshal(info, k.got); err != nil {
+			k.got = nil
+		}
+	}
+	if !commit {
+		return k, nil
+	}
+	var err error
+	if k.repo, err = repo.Open(r.ctx, k.root); err != nil {
+		return nil, repoFault(err)
+	}
+	return k, repoFault(k.repo.Clean(r.ctx, mustChange(r.source.app, r.chosen)))
+}
+
+// repoFault tells what the user has to mend from what the host lacks.
+func repoFault(err error) error {
+	if errors.Is(err, repo.ErrNoGit) {
+		return &fault{HostFault, err, "apt-get install git, or use --write, which writes the files alone"}
+	}
+	var errs []error
+	for _, e := range leaves(err) {
+		var no *repo.Refusal
+		if errors.As(e, &no) {
+			e = usage(e, "")
+		}
+		errs = append(errs, e)
+	}
+	return errors.Join(errs...)
+}
+
+// mustChange names the files that the chosen steps are bound to change, as far
+// as that can be told without a run: those that their fixes edit, and those where
+// they find something that only a run can tell how to mend.
+func mustChange(a *app.App, ch chosen) []string {
+	names := map[string]bool{}
+	for i, s := range road() {
+		if !ch.within(i+2, s.Name) {
+			continue
+		}
+		edits, _ := step.Plan(s, a) // what it cannot fix, the walk says
+		for _, e := range edits {
+			names[e.File] = names[e.File] || e.Create == nil
+		}
+		for _, f := range s.Check(a) {
+			names[f.File] = names[f.File] || f.NeedsRun
+		}
+	}
+	maps.DeleteFunc(names, func(name string, must bool) bool { return !must || name == "" })
+	return slices.Sorted(maps.Keys(names))
+}
+
+// bring writes, commits and reports what the walk handed over.
+func (k *keeper) bring(err error) error {
+	if k.got == nil || k.got.Report == nil {
+		return err // the walk came to no end; it has said why
+	}
+	ctx, stop := signal.NotifyContext(k.ctx, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	defer stop()
+	kept := k.keep(ctx)
+	for _, name := range k.wrote {
+		k.say("road: wrote %s", k.source.place(app.Pos{File: name}))
+	}
+	told := k.tell(k.got.Report)
+	return cmp.Or(kept, err, told) // inside, err has been said already
+}
+
+// keep brings the files of the done steps to PATH; nothing is written unless
+// every file there is as the walk found it.
+func (k *keeper) keep(ctx context.Context) error {
+	before, after := edit.Files{}, edit.Files{}
+	for _, stop := range k.got.Kept {
+		for name, was := range stop.Before {
+			if _, ours := after[name]; !ours {
+				before[name] = was
+			}
+		}
+		maps.Copy(after, stop.After)
+	}
+	if err := k.untouched(before, after); err != nil {
+		return err
+	}
+	if k.repo == nil {
+		return k.write(after)
+	}
+	if err := k.repo.Ready(ctx); err != nil {
+		return repoFault(err)
+	}
+	if err := k.repo.Clean(ctx, slices.Sorted(maps.Keys(before))); err != nil {
+		return repoFault(err)
+	}
+	for i, stop := range k.got.Kept {
+		if err := k.commit(ctx, stop); err != nil {
+			k.rest(i)
+			return err
+		}
+	}
+	return nil
+}
+
+// untouched refuses files that are not as before says; those of after that
+// before lacks must not be there.
+func (k *keeper) untouched(before, after edit.Files) error {
+	var errs []error
+	for _, name := range slices.Sorted(maps.Keys(after)) {
+		was, old := before[name]
+		now, err := os.ReadFile(filepath.Join(k.root, filepath.FromSlash(name)))
+		there := !errors.Is(err, fs.ErrNotExist)
+		switch place := k.source.place(app.Pos{File: name}); {
+		case there && err != nil:
+			errs = append(errs, usage(err, ""))
+		case there && !old:
+			errs = append(errs, usage(fmt.Errorf("%s is there now and was not when the walk began: nothing more was written", place), ""))
+		case old && (!there || !bytes.Equal(was, now)):
+			errs = append(errs, usage(fmt.Errorf("%s was changed since the walk began: nothing more was written", place), "walk again; the diffs are in the report"))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (k *keeper) write(files edit.Files) error {
+	if err := edit.Write(k.root, files); err != nil {
+		return fmt.Errorf("write the files: %w", err)
+	}
+	for name := range files {
+		if !slices.Contains(k.wrote, name) {
+			k.wrote = append(k.wrote, name)
+		}
+	}
+	slices.Sort(k.wrote)
+	return nil
+}
+
+// commit writes the files of one stop and commits them. Where git or a hook
+// refuses, they stay for the user to go on; an interruption takes them back.
+func (k *keeper) commit(ctx context.Context, kept walk.Kept) error {
+	stop := stopOf(k.got.Report, kept.Number)
+	if stop == nil {
+		return fmt.Errorf("the walk changed files at a stop %d that it does not report", kept.Number)
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if err := k.untouched(kept.Before, kept.After); err != nil {
+		return err
+	}
+	if err := edit.Write(k.root, kept.After); err != nil {
+		return fmt.Errorf("write the files of stop %d: %w", kept.Number, err)
+	}
+	names := slices.Sorted(maps.Keys(kept.After))
+	created := slices.DeleteFunc(slices.Clone(names), func(n string) bool { _, old := kept.Before[n]; return old })
+	sha, err := k.repo.Commit(ctx, report.CommitMessage(stop), names, created)
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return errors.Join(ctx.Err(), k.takeBack(kept, created))
+	case err != nil:
+		return usage(fmt.Errorf("stop %d is not committed: %w", kept.Number, err),
+			"its files are written; mend what git says and commit them, then walk again for the rest")
+	}
+	stop.Commit = &walk.Commit{SHA: sha, Subject: report.CommitSubject(stop)}
+	k.say("road: commit %.10s %s", sha, stop.Commit.Subject)
+	if err := k.untouched(kept.After, kept.After); err != nil { // a hook that rewrites files
+		return usage(fmt.Errorf("stop %d was committed otherwise than it was walked: %w", kept.Number, err), "")
+	}
+	return nil
+}
+
+// takeBack puts a stop's files back as they were.
+func (k *keeper) takeBack(kept walk.Kept, created []string) error {
+	var errs []error
+	for _, name := range created {
+		errs = append(errs, os.Remove(filepath.Join(k.root, filepath.FromSlash(name))))
+	}
+	errs = append(errs, edit.Write(k.root, kept.Before), k.repo.Forget(context.WithoutCancel(k.ctx), created))
+	return errors.Join(errs...)
+}
+
+// rest says which stops are not written for want of the one before.
+func (k *keeper) rest(failed int) {
+	if later := k.got.Kept[failed+1:]; len(later) > 0 {
+		k.say("road: not written: stops %d to %d", later[0].Number, later[len(later)-1].Number)
+	}
+}
+
+func stopOf(r *walk.Report, number int) *walk.Stop {
+	for _, s := range r.Stops {
+		if s.Number == number {
+			return s
+		}
+	}
+	return nil
+}

@@ -1,0 +1,214 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"road/internal/edit"
+	"road/internal/repo"
+	"road/internal/report"
+	"road/internal/walk"
+)
+
+// brought makes a folder with web.yaml, in a git repository where asked for, and
+// a keeper for it that was handed two stops: the first changes web.yaml, the
+// second changes it again and makes policy.yaml.
+func brought(t *testing.T, commit bool) (k *keeper, stderr *bytes.Buffer, git func(...string) string) {
+	t.Helper()
+	dir, err := filepath.EvalSymlinks(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("HOME", t.TempDir())
+	git = func(args ...string) string {
+		cmd := exec.Command("git", append([]string{"-c", "user.name=Ada", "-c", "user.email=ada@example.com"}, args...)...)
+		cmd.Dir = dir
+		out, err := cmd.CombinedOutput()
+		if err != nil {
+			t.Fatalf("git %v: %v\n%s", args, err, out)
+		}
+		return strings.TrimSpace(string(out))
+	}
+	place(t, dir, "web.yaml", "one\n")
+	stderr = &bytes.Buffer{}
+	c := &command{ctx: context.Background(), stdout: &bytes.Buffer{}, stderr: stderr}
+	r := &run{command: c, source: &source{path: dir}, output: "json", format: report.JSON}
+	k = &keeper{run: r, root: dir, got: &handover{
+		Report: &walk.Report{Stops: []*walk.Stop{
+			{Number: 1, Works: walk.Works{Verdict: "works"}},
+			{Number: 2, Step: "a", Title: "Do a", Status: walk.Done, Works: walk.Works{Verdict: "works"}},
+			{Number: 3, Step: "b", Title: "Do b", Status: walk.Done, Works: walk.Works{Verdict: "works"}},
+		}},
+		Kept: []walk.Kept{
+			{Number: 2, Before: edit.Files{"web.yaml": []byte("one\n")}, After: edit.Files{"web.yaml": []byte("two\n")}},
+			{Number: 3, Before: edit.Files{"web.yaml": []byte("two\n")}, After: edit.Files{"web.yaml": []byte("three\n"), "policy.yaml": []byte("new\n")}},
+		},
+	}}
+	if commit {
+		git("init", "-q", "-b", "main")
+		git("config", "user.name", "Ada")
+		git("config", "user.email", "ada@example.com")
+		git("add", "-A")
+		git("commit", "-qm", "one")
+		if k.repo, err = repo.Open(context.Background(), dir); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return k, stderr, git
+}
+
+func place(t *testing.T, dir, name, content string) {
+	t.Helper()
+	if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o755); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func wantFile(t *testing.T, k *keeper, name, want string) {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join(k.root, name))
+	if want == "" && os.IsNotExist(err) {
+		return
+	}
+	if string(b) != want {
+		t.Errorf("%s holds %q, want %q (%v)", name, b, want, err)
+	}
+}
+
+func TestWriteBringsFilesBack(t *testing.T) {
+	k, stderr, _ := brought(t, false)
+	if err := k.bring(nil); err != nil {
+		t.Fatal(err)
+	}
+	wantFile(t, k, "web.yaml", "three\n")
+	wantFile(t, k, "policy.yaml", "new\n")
+	if got := stderr.String(); strings.Count(got, "road: wrote ") != 2 {
+		t.Errorf("said %q", got)
+	}
+}
+
+// What changed since the copy was made is not overwritten, and nothing else is
+// written; the report comes all the same.
+func TestWriteRefusesWhatChanged(t *testing.T) {
+	for name, c := range map[string]struct{ file, content, want string }{
+		"changed": {"web.yaml", "mine\n", "was changed since the walk began"},
+		"made":    {"policy.yaml", "mine\n", "is there now and was not"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			k, _, _ := brought(t, false)
+			place(t, k.root, c.file, c.content)
+			err := k.bring(nil)
+			if statusOf(err) != BadInput || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("status %d: %v", statusOf(err), err)
+			}
+			wantFile(t, k, c.file, c.content)
+			if c.file == "policy.yaml" {
+				wantFile(t, k, "web.yaml", "one\n")
+			} else {
+				wantFile(t, k, "policy.yaml", "")
+			}
+			if !strings.Contains(k.stdout.(*bytes.Buffer).String(), `"schema"`) {
+				t.Error("no report")
+			}
+		})
+	}
+}
+
+func TestCommitsEachStop(t *testing.T) {
+	k, _, git := brought(t, true)
+	place(t, k.root, "mine.txt", "mine\n")
+	git("add", "mine.txt")
+	if err := k.bring(nil); err != nil {
+		t.Fatal(err)
+	}
+	if got := git("log", "--format=%s"); got != "road: do b (b)\nroad: do a (a)\none" {
+		t.Errorf("log:\n%s", got)
+	}
+	if got := git("show", "HEAD~:web.yaml") + git("show", "HEAD:web.yaml") + git("show", "HEAD:policy.yaml"); got != "twothreenew" {
+		t.Errorf("the commits hold %q", got)
+	}
+	if got := git("status", "--short"); got != "A  mine.txt" {
+		t.Errorf("afterwards:\n%s", got)
+	}
+	for i, want := range map[int]string{1: "HEAD~", 2: "HEAD"} {
+		if c := k.got.Report.Stops[i].Commit; c == nil || c.SHA != git("rev-parse", want) || !strings.HasPrefix(c.Subject, "road: do ") {
+			t.Errorf("stop %d: %+v", i+1, c)
+		}
+	}
+}
+
+// A hook that refuses ends it there: the commits before are whole, the files of
+// its stop lie ready, the rest is not written.
+func TestCommitStopsAtHook(t *testing.T) {
+	k, stderr, git := brought(t, true)
+	hook := "#!/bin/sh\ngrep -q three web.yaml || exit 0\necho three is refused; exit 1\n"
+	place(t, filepath.Join(k.root, ".git/hooks"), "pre-commit", hook)
+	later := walk.Kept{Number: 4, Before: k.got.Kept[1].After, After: edit.Files{"web.yaml": []byte("four\n")}}
+	k.got.Kept = append(k.got.Kept, later)
+	err := k.bring(nil)
+	if statusOf(err) != BadInput || !strings.Contains(err.Error(), "stop 3 is not committed") || !strings.Contains(err.Error(), "three is refused") {
+		t.Errorf("status %d: %v", statusOf(err), err)
+	}
+	if got := git("log", "--format=%s"); got != "road: do a (a)\none" {
+		t.Errorf("log:\n%s", got)
+	}
+	wantFile(t, k, "web.yaml", "three\n")
+	if !strings.Contains(stderr.String(), "not written: stops 4 to 4") {
+		t.Errorf("said %q", stderr)
+	}
+}
+
+// A hook that rewrites what was walked is found out.
+func TestCommitFindsOutRewrites(t *testing.T) {
+	k, _, git := brought(t, true)
+	place(t, filepath.Join(k.root, ".git/hooks"), "pre-commit", "#!/bin/sh\necho tidy >> web.yaml; git add web.yaml\n")
+	err := k.bring(nil)
+	if statusOf(err) != BadInput || !strings.Contains(err.Error(), "committed otherwise than it was walked") {
+		t.Errorf("status %d: %v", statusOf(err), err)
+	}
+	if got := git("log", "--format=%s"); got != "road: do a (a)\none" {
+		t.Errorf("log:\n%s", got)
+	}
+}
+
+// An interruption in the middle leaves whole commits and the files of the last.
+func TestCommitInterrupted(t *testing.T) {
+	k, _, git := brought(t, true)
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	k.ctx = ctx
+	place(t, filepath.Join(k.root, ".git/hooks"), "pre-commit", "#!/bin/sh\ngrep -q three web.yaml || exit 0\ntouch .git/here; sleep 2\n")
+	go func() {
+		for ctx.Err() == nil {
+			if _, err := os.Stat(filepath.Join(k.root, ".git/here")); err == nil {
+				cancel()
+			}
+		}
+	}()
+	if err := k.bring(nil); statusOf(err) != Interrupted {
+		t.Errorf("status %d: %v", statusOf(err), err)
+	}
+	if got := git("log", "--format=%s"); got != "road: do a (a)\none" {
+		t.Errorf("log:\n%s", got)
+	}
+	if got := git("status", "--short"); got != "" {
+		t.Errorf("afterwards:\n%s", got)
+	}
+	wantFile(t, k, "web.yaml", "two\n")
+	wantFile(t, k, "policy.yaml", "")
+}
+
+// Without git nothing can be committed, and that is the host's fault.
+func TestCommitWithoutGit(t *testing.T) {
+	k, _, _ := brought(t, true)
+	t.Setenv("PATH", t.TempDir())
+	_, err := repo.Open(context.Background(), k.root)
+	if err = repoFault(err); statusOf(err) != HostFault || !strings.HasPrefix(hintOf(err), "apt-get install git") {
+		t.Errorf("status %d: %v (%s)", statusOf(err), err, hintOf(err))
+	}
+}
