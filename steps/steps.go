@@ -11,6 +11,7 @@ import (
 	"road/steps/readonlyroot"
 	"road/steps/seccomp"
 	"road/steps/serviceaccount"
+	"road/steps/usernamespace"
 )
 
 // All is the road. The application as first released is stop 1; the step at
@@ -26,6 +27,7 @@ var All = []*step.Step{
 	noescalation.Step,   // and no way back to him by a setuid program
 	seccomp.Step,        // the kernel answers what containers need, not what exploits begin with
 	serviceaccount.Step, // the cluster's API is none of the container's business
+	usernamespace.Step,  // and should root come back for all that, he is nobody outside
 }
 
 // Not on the road:

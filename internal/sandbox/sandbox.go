@@ -175,11 +175,18 @@ type Scene struct {
 	Fresh func(ctx context.Context, mods ...func(*corev1.PodSpec)) (*Scene, error)
 	Close func() error
 
+	// Hold changes a pod's spec, for Fresh: its containers do nothing, as the
+	// users that they are, so that what is tried needs no application that starts.
+	Hold func(*corev1.PodSpec)
+
 	// Services gives the addresses of the application's own Services, by name.
 	Services func(name string) (addr string, ok bool)
 
 	// Volume is a directory inside the container that lies on a volume shared
-	// with the node, as any emptyDir or hostPath is. It belongs to the sandbox.
+	// with the node. It belongs to the sandbox. It is a directory of the node's as
+	// it is: where the pod has users of its own, its owners are not mapped, as
+	// those of the pod's own volumes are, so they show who the pod's users are
+	// outside.
 	Volume string
 
 	// Favour gives the sandbox's pods precedence over this machine's other

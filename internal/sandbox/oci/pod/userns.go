@@ -31,6 +31,11 @@ func checkUsers(s *corev1.PodSpec) error {
 			errs = append(errs, fmt.Errorf("spec.%s: Forbidden: when `hostUsers` is false", f.field))
 		}
 	}
+	for _, c := range append(append([]corev1.Container(nil), s.InitContainers...), s.Containers...) {
+		if len(c.VolumeDevices) > 0 {
+			errs = append(errs, fmt.Errorf("container %s: volumeDevices: Forbidden: when `hostUsers` is false", c.Name))
+		}
+	}
 	return errors.Join(errs...)
 }
 
