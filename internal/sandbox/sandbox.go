@@ -68,12 +68,23 @@ type DeployOptions struct {
 	// never two at once. "" gives claims that go with the deployment.
 	Claims string
 
+	// Keep names a set of claims that gets a copy of Claims as they are before any
+	// pod starts; "" keeps none.
+	Keep string
+
+	// Attacked says that nobody but an attacker uses the deployment: its claims go
+	// with it, one pod of each Deployment will do, and what it uses is not
+	// measured.
+	Attacked bool
+
 	// Name is put before the names of the deployment's pods, so that several can
 	// be told apart in ps and in logs: "2.0".
 	Name string
 }
 
-// A Deployment is a running application.
+// A Deployment is a running application, in a little cluster of its own: several
+// at once do not see each other's Services, policies or neighbours, and each has
+// a node of its own.
 type Deployment interface {
 	// Ready returns when every pod is ready (a finite workload: has completed),
 	// with a *NotReadyError when it is clear that one will not be.

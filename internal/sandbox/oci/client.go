@@ -211,7 +211,7 @@ func (d *deployment) Publish(ctx context.Context, addr, name string, port int) (
 // follow keeps the Services' backends what the pods' readiness says, until the
 // deployment ends.
 func (d *deployment) follow() {
-	tick := time.NewTicker(20 * time.Millisecond)
+	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
 	for {
 		select {
@@ -242,7 +242,7 @@ func (d *deployment) setBackends() error {
 		if reflect.DeepEqual(backends, s.backends) {
 			continue
 		}
-		if _, err := d.e.net.SetService(s.namespace, s.name, s.options(backends)); err != nil {
+		if _, err := d.e.net.SetService(s.namespace, s.name, s.options(d.group, backends)); err != nil {
 			return err
 		}
 		s.backends = backends

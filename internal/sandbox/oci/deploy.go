@@ -35,7 +35,9 @@ type deployment struct {
 	o        sandbox.DeployOptions
 	services []*service
 	claims   string // directory of the volume claims
-	group    string // of its endpoints, which its policies hold for
+	group    string // of its endpoints, which know its Services and are held by its policies
+	node     string // cgroup of all its pods
+	leave    func() error
 	ctx      context.Context
 	cancel   context.CancelFunc
 	work     sync.WaitGroup
@@ -84,11 +86,19 @@ func (e *engine) Deploy(ctx context.Context, a *app.App, o sandbox.DeployOptions
 	if err := os.MkdirAll(d.claims, 0o711); err != nil {
 		return nil, err
 	}
+	if o.Keep != "" {
+		if err := keep(ctx, d.claims, filepath.Join(e.w.Disk, "claims", o.Keep)); err != nil {
+			return nil, err
+		}
+	}
+	var err error
+	if d.node, d.leave, err = e.w.NewNode(d.group); err != nil {
+		return nil, err
+	}
 	// The deployment outlives the call that made it; Stop ends it.
 	d.ctx, d.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	if err := errors.Join(d.setPolicies(), d.addServices()); err != nil {
-		d.cancel()
-		return nil, err
+		return nil, errors.Join(err, d.Stop(context.WithoutCancel(ctx)))
 	}
 	if err := d.startAll(ctx); err != nil {
 		return nil, errors.Join(err, d.Stop(context.WithoutCancel(ctx)))
@@ -97,11 +107,19 @@ func (e *engine) Deploy(ctx context.Context, a *app.App, o sandbox.DeployOptions
 	return d, nil
 }
 
+// keep makes a copy of claims, in place of an earlier one.
+func keep(ctx context.Context, claims, to string) error {
+	if err := os.RemoveAll(to); err != nil {
+		return err
+	}
+	return copyTree(ctx, claims, to)
+}
+
 // addServices gives every Service its address and name before any pod starts,
 // because pods learn the addresses from their environment.
 func (d *deployment) addServices() error {
 	for _, s := range d.services {
-		addr, err := d.e.net.SetService(s.namespace, s.name, s.options(nil))
+		addr, err := d.e.net.SetService(s.namespace, s.name, s.options(d.group, nil))
 		if err != nil {
 			return err
 		}
@@ -125,6 +143,9 @@ func (d *deployment) startWorkload(ctx context.Context, w *app.Workload) error {
 	n := min(int(w.Replicas), maxReplicas)
 	if w.Kind == "DaemonSet" || w.Finite() {
 		n = 1 // there is one node; one run shows what a job does
+	}
+	if d.o.Attacked && w.Kind == "Deployment" {
+		n = min(n, 1)
 	}
 	if n == 0 {
 		return nil
@@ -177,7 +198,7 @@ func (d *deployment) startRest(w *app.Workload, n int) error {
 
 // join starts a pod and makes it a member that serves.
 func (d *deployment) join(ctx context.Context, w *app.Workload, index int) error {
-	m, err := d.start(ctx, w, index, memberOptions{serves: true})
+	m, err := d.start(ctx, w, index, memberOptions{serves: !d.o.Attacked})
 	if err != nil {
 		return fmt.Errorf("%s: %w", w.ID(), err)
 	}
@@ -359,11 +380,8 @@ func (d *deployment) Stop(context.Context) error {
 	for _, c := range clients {
 		errs = append(errs, c.Close())
 	}
-	for _, s := range d.services {
-		errs = append(errs, d.e.net.RemoveService(s.namespace, s.name))
-	}
-	errs = append(errs, d.e.net.SetPolicies(d.group, network.Policies{}))
-	if d.o.Claims == "" {
+	errs = append(errs, d.e.net.RemoveServices(d.group), d.e.net.SetPolicies(d.group, network.Policies{}), d.leave())
+	if d.o.Claims == "" || d.o.Attacked {
 		errs = append(errs, os.RemoveAll(d.claims))
 	}
 	d.e.mu.Lock()

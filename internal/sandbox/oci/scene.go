@@ -253,7 +253,7 @@ func (d *deployment) scene(ctx context.Context, m *member, t sandbox.Target, own
 	s := &sandbox.Scene{
 		App: d.app, Target: t, Foothold: f, Node: node, Attacker: attacker, Neighbour: neighbour,
 		Control: control{d.e.around, m.end.IP, time.Now()}, Addr: m.end.Addr(),
-		Volume: pod.ScratchDestination, Plant: m.plant(d.e.o.Probe), Favour: d.e.w.Favour,
+		Volume: pod.ScratchDestination, Plant: m.plant(d.e.o.Probe), Favour: func() (func() error, error) { return d.e.w.Favour(m.pod.Cgroup()) },
 		Fresh: func(ctx context.Context, mods ...func(*corev1.PodSpec)) (*sandbox.Scene, error) {
 			return d.Scene(ctx, t, true, mods...)
 		},

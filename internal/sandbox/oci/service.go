@@ -120,8 +120,8 @@ func ingressBackends(ing *networkingv1.Ingress) []string {
 
 // options gives the service in the network's terms. A cluster address that the
 // manifest fixes belongs to the cluster it was written for, so only None counts.
-func (s *service) options(backends []network.Backend) network.ServiceOptions {
-	o := network.ServiceOptions{Backends: backends, Sticky: s.spec.SessionAffinity == corev1.ServiceAffinityClientIP}
+func (s *service) options(group string, backends []network.Backend) network.ServiceOptions {
+	o := network.ServiceOptions{Group: group, Backends: backends, Sticky: s.spec.SessionAffinity == corev1.ServiceAffinityClientIP}
 	if s.headless() {
 		o.ClusterIP = corev1.ClusterIPNone
 	}

@@ -97,7 +97,8 @@ func (d *nameServer) handle(w dns.ResponseWriter, r *dns.Msg) {
 		w.WriteMsg(m.SetRcode(r, dns.RcodeNotImplemented))
 		return
 	}
-	m := d.answer(r)
+	from, _ := netip.ParseAddrPort(w.RemoteAddr().String())
+	m := d.answer(r, d.net.groupOf(from.Addr().Unmap()))
 	d.remember(w.RemoteAddr(), r.Question[0], m)
 	if _, udp := w.RemoteAddr().(*net.UDPAddr); udp {
 		size := dns.MinMsgSize
@@ -109,12 +110,12 @@ func (d *nameServer) handle(w dns.ResponseWriter, r *dns.Msg) {
 	w.WriteMsg(m)
 }
 
-// answer finds who knows a name: the cluster, a server that a zone was given to,
-// or the host's.
-func (d *nameServer) answer(r *dns.Msg) *dns.Msg {
+// answer finds who knows a name: the cluster of the group that asks, a server
+// that a zone was given to, or the host's.
+func (d *nameServer) answer(r *dns.Msg, group string) *dns.Msg {
 	name := strings.ToLower(r.Question[0].Name)
 	if dns.IsSubDomain(clusterDomain, name) || ours(name) {
-		return d.local(r, name)
+		return d.local(r, name, group)
 	}
 	var m *dns.Msg
 	var err error
@@ -143,11 +144,11 @@ func ours(name string) bool {
 }
 
 // local answers for a name of the cluster's.
-func (d *nameServer) local(r *dns.Msg, name string) *dns.Msg {
+func (d *nameServer) local(r *dns.Msg, name, group string) *dns.Msg {
 	m := new(dns.Msg)
 	m.SetReply(r)
 	m.Authoritative, m.RecursionAvailable = true, true
-	records, known := d.net.lookup(name)
+	records, known := d.net.lookup(name, group)
 	if !known {
 		m.Rcode = dns.RcodeNameError
 	}

@@ -203,6 +203,18 @@ func (g *policyGroup) matches(c peer, namespace string, e *Endpoint) bool {
 	return c.pods == nil || c.pods.Matches(labels.Set(e.Labels))
 }
 
+// groupOf gives the group of the endpoint with an address, "" where it has none.
+func (n *Network) groupOf(a netip.Addr) string {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for e := range n.ends {
+		if e.IP == a {
+			return e.Group
+		}
+	}
+	return ""
+}
+
 // enter has an endpoint count, as one that policies select and as a peer.
 func (n *Network) enter(e *Endpoint) error {
 	n.mu.Lock()

@@ -10,8 +10,9 @@ import (
 
 // lookup gives the records of a name of the cluster's, in lower case, by the
 // rules of Kubernetes' DNS specification, and whether there is such a name: one
-// without records of the kind that is asked for is no error.
-func (n *Network) lookup(name string) (records []dns.RR, known bool) {
+// without records of the kind that is asked for is no error. The Services are
+// those of the group that asks, and those of none.
+func (n *Network) lookup(name, group string) (records []dns.RR, known bool) {
 	labels := dns.SplitDomainName(name)
 	zone := dns.CountLabel(clusterDomain)
 	if !dns.IsSubDomain(clusterDomain, name) {
@@ -28,7 +29,7 @@ func (n *Network) lookup(name string) (records []dns.RR, known bool) {
 	default:
 		n.mu.Lock()
 		defer n.mu.Unlock()
-		return n.lookupService(labels[:k-1])
+		return n.lookupService(labels[:k-1], group)
 	}
 }
 
@@ -46,12 +47,15 @@ func podRecord(labels []string) ([]dns.RR, bool) {
 
 // lookupService answers for what stands before .svc: namespace, then service,
 // then either a pod's host name or a protocol and a port's name.
-func (n *Network) lookupService(labels []string) ([]dns.RR, bool) {
+func (n *Network) lookupService(labels []string, group string) ([]dns.RR, bool) {
 	k := len(labels)
 	if k == 1 {
-		return nil, n.hasNamespace(labels[0])
+		return nil, n.hasNamespace(labels[0], group)
 	}
-	s := n.services[serviceKey{labels[k-1], labels[k-2]}]
+	s := n.services[serviceKey{group, labels[k-1], labels[k-2]}]
+	if s == nil || s.removed {
+		s = n.services[serviceKey{"", labels[k-1], labels[k-2]}]
+	}
 	if s == nil || s.removed {
 		return nil, false
 	}
@@ -66,9 +70,9 @@ func (n *Network) lookupService(labels []string) ([]dns.RR, bool) {
 	return nil, false
 }
 
-func (n *Network) hasNamespace(ns string) bool {
+func (n *Network) hasNamespace(ns, group string) bool {
 	for k, s := range n.services {
-		if k.namespace == ns && !s.removed {
+		if k.namespace == ns && (k.group == "" || k.group == group) && !s.removed {
 			return true
 		}
 	}

@@ -13,6 +13,10 @@ import (
 
 // ServiceOptions describe a Service.
 type ServiceOptions struct {
+	// Group is that of the endpoints which know the Service by name; "" is known
+	// to all, where their own group has none of that name.
+	Group string
+
 	// ClusterIP is "" for an address of the network's choice, which stays the
 	// same as long as the network lives, "None" for a headless Service, whose
 	// name stands for its backends, or an address.
@@ -39,7 +43,9 @@ type Backend struct {
 	Targets  map[string]uint16 // by port name, where this pod differs from ServicePort.Target; 0 is a port that it does not serve
 }
 
-type serviceKey struct{ namespace, name string }
+// A serviceKey tells the Services of all groups apart: each group is a cluster
+// of its own, in which names mean its own Services.
+type serviceKey struct{ group, namespace, name string }
 
 // A service is a Service that was set.
 type service struct {
@@ -52,14 +58,16 @@ type service struct {
 
 // SetService makes a Service or changes it, at once and for new connections. It
 // gives its address, zero for one without. Connections are spread evenly over
-// the backends; without any they are refused.
+// the backends; without any they are refused. Only endpoints of o.Group find it
+// by name.
 func (n *Network) SetService(namespace, name string, o ServiceOptions) (netip.Addr, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.closed {
 		return netip.Addr{}, errors.New("the network is closed")
 	}
-	s := n.services[serviceKey{namespace, name}]
+	key := serviceKey{o.Group, namespace, name}
+	s := n.services[key]
 	if s == nil {
 		s = &service{chains: map[portKey]*nftables.Chain{}}
 	}
@@ -76,20 +84,42 @@ func (n *Network) SetService(namespace, name string, o ServiceOptions) (netip.Ad
 		return netip.Addr{}, fmt.Errorf("service %s/%s: %w", namespace, name, err)
 	}
 	s.o, s.addr, s.own, s.removed = o, addr, own, false
-	n.services[serviceKey{namespace, name}] = s
+	n.services[key] = s
 	return addr, forgetDatagrams(targets)
 }
 
-// RemoveService takes a Service away. Its address is kept for it.
+// RemoveService takes a Service of no group away. Its address is kept for it.
 func (n *Network) RemoveService(namespace, name string) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	s := n.services[serviceKey{namespace, name}]
+	s := n.services[serviceKey{"", namespace, name}]
 	if s == nil {
 		return nil
 	}
 	s.removed = true
 	return n.fw.replace(s.chains, nil)
+}
+
+// RemoveServices takes all Services of a group away, and gives their addresses
+// back.
+func (n *Network) RemoveServices(group string) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	var errs []error
+	for k, s := range n.services {
+		if group == "" || k.group != group {
+			continue
+		}
+		if err := n.fw.replace(s.chains, nil); err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		if s.addr.IsValid() {
+			n.clusterP.give(s.addr)
+		}
+		delete(n.services, k)
+	}
+	return errors.Join(errs...)
 }
 
 // clusterIP decides on the address of s as o wants it.

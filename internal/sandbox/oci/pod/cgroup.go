@@ -45,6 +45,9 @@ func (p *Pod) makeCgroup() error {
 	return nil
 }
 
+// Cgroup is the path of the pod's own cgroup, from the top of each hierarchy.
+func (p *Pod) Cgroup() string { return p.cgroup.path }
+
 // child is the group of one run of a container.
 func (g podCgroup) child(name string) podCgroup {
 	g.path = filepath.Join(g.path, name)

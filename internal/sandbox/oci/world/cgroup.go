@@ -17,12 +17,14 @@ import (
 // cgroupRoot is where hosts mount their cgroup hierarchies.
 const cgroupRoot = "/sys/fs/cgroup"
 
-// The node holds all pods of a run as a small node's kernel would, so that a
-// bomb that a pod has no limit for is held here and not by the host.
+// A node holds all pods of an application as a small node's kernel would, so
+// that a bomb that a pod has no limit for is held here and not by the host, nor
+// felt by the applications that run beside. All nodes of a run lie in one cgroup.
 const (
 	nodeCgroup = "node"
 	maxMemory  = 2 << 30 // bytes
 	nodePIDs   = 512     // processes and threads
+	allPIDs    = 16 * nodePIDs
 )
 
 // limit is one file of a cgroup and what is written there.
@@ -46,25 +48,28 @@ func totalMemory() uint64 {
 	return uint64(i.Totalram) * uint64(i.Unit)
 }
 
-// nodeLimits gives, per hierarchy of cgroup v1, the files of the node's cgroup.
+// allMemory is that of all nodes together.
+func allMemory(total uint64) string { return strconv.FormatUint(total/2, 10) }
+
+// nodeLimits gives, per hierarchy of cgroup v1, the files of a node's cgroup.
 // The cgroup of cpu has no limit of its own: weights share it out below.
-func nodeLimits(memory string) map[string][]limit {
+func nodeLimits(memory string, pids int) map[string][]limit {
 	return map[string][]limit{
 		"memory": {
 			{file: "memory.limit_in_bytes", value: memory},
 			{file: "memory.memsw.limit_in_bytes", value: memory, optional: true},
 		},
-		"pids": {{file: "pids.max", value: strconv.Itoa(nodePIDs)}},
+		"pids": {{file: "pids.max", value: strconv.Itoa(pids)}},
 		"cpu":  nil,
 	}
 }
 
 // nodeLimits2 is the same for cgroup v2.
-func nodeLimits2(memory string) []limit {
+func nodeLimits2(memory string, pids int) []limit {
 	return []limit{
 		{file: "memory.max", value: memory},
 		{file: "memory.swap.max", value: "0", optional: true},
-		{file: "pids.max", value: strconv.Itoa(nodePIDs)},
+		{file: "pids.max", value: strconv.Itoa(pids)},
 	}
 }
 
@@ -74,27 +79,54 @@ func unified(root string) bool {
 	return err == nil
 }
 
-// makeCgroups makes a run's cgroups with the node's limits, in a fresh directory
-// of every hierarchy that matters.
+// makeCgroups makes a run's cgroups with the limits of all nodes, in a fresh
+// directory of every hierarchy that matters.
 func makeCgroups(root, id string) error {
 	if unified(root) {
 		return makeCgroups2(root, id)
 	}
-	limits := nodeLimits(nodeMemory(totalMemory()))
+	limits := nodeLimits(allMemory(totalMemory()), allPIDs)
+	return eachHierarchy(root, func(h, base string) error {
+		dir := filepath.Join(base, id)
+		if err := os.Mkdir(dir, 0o755); err != nil {
+			return fmt.Errorf("make cgroup: %w", err)
+		}
+		return makeNode(filepath.Join(dir, nodeCgroup), limits[h])
+	})
+}
+
+// eachHierarchy calls f for the hierarchies of cgroup v1 that matter.
+func eachHierarchy(root string, f func(name, base string) error) error {
 	for _, h := range []string{"memory", "pids", "cpu"} {
 		base := filepath.Join(root, h)
 		if _, err := os.Stat(base); err != nil {
 			continue // the runtime and the doctor say what is missing
 		}
-		dir := filepath.Join(base, id)
-		if err := os.Mkdir(dir, 0o755); err != nil {
-			return fmt.Errorf("make cgroup: %w", err)
-		}
-		if err := makeNode(dir, limits[h]); err != nil {
+		if err := f(h, base); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// NewNode makes the cgroup of one more node, below Node, and gives its path. It
+// must be empty when remove is called.
+func (w *World) NewNode(name string) (path string, remove func() error, err error) {
+	path = filepath.Join(w.Node, name)
+	remove = func() error { return removeCgroups(cgroupRoot, path, time.Now().Add(2*time.Second)) }
+	if err := newNode(cgroupRoot, path); err != nil {
+		return "", nil, errors.Join(err, remove())
+	}
+	return path, remove, nil
+}
+
+func newNode(root, path string) error {
+	memory := nodeMemory(totalMemory())
+	if unified(root) {
+		return makeNode(filepath.Join(root, path), nodeLimits2(memory, nodePIDs))
+	}
+	limits := nodeLimits(memory, nodePIDs)
+	return eachHierarchy(root, func(h, base string) error { return makeNode(filepath.Join(base, path), limits[h]) })
 }
 
 // makeCgroups2 does so in the one hierarchy of cgroup v2, where a parent has to
@@ -104,18 +136,26 @@ func makeCgroups2(root, id string) error {
 	if err := os.Mkdir(dir, 0o755); err != nil {
 		return fmt.Errorf("make cgroup: %w", err)
 	}
-	for _, d := range []string{root, dir} {
-		for _, c := range []string{"memory", "pids", "cpu"} {
-			// One that the kernel lacks, or that is handed down already by
-			// another, is seen when its limit is written.
-			_ = os.WriteFile(filepath.Join(d, "cgroup.subtree_control"), []byte("+"+c), 0)
-		}
+	handDown(root)
+	handDown(dir)
+	node := filepath.Join(dir, nodeCgroup)
+	if err := makeNode(node, nodeLimits2(allMemory(totalMemory()), allPIDs)); err != nil {
+		return err
 	}
-	return makeNode(dir, nodeLimits2(nodeMemory(totalMemory())))
+	handDown(node)
+	return nil
 }
 
-func makeNode(parent string, limits []limit) error {
-	dir := filepath.Join(parent, nodeCgroup)
+// handDown has the children of a cgroup of version 2 get their controllers.
+func handDown(dir string) {
+	for _, c := range []string{"memory", "pids", "cpu"} {
+		// One that the kernel lacks, or that is handed down already by another,
+		// is seen when its limit is written.
+		_ = os.WriteFile(filepath.Join(dir, "cgroup.subtree_control"), []byte("+"+c), 0)
+	}
+}
+
+func makeNode(dir string, limits []limit) error {
 	if err := os.Mkdir(dir, 0o755); err != nil {
 		return fmt.Errorf("make cgroup: %w", err)
 	}

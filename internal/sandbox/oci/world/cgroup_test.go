@@ -49,23 +49,24 @@ func contents(t *testing.T, root string) map[string]string {
 // On a file system that is no cgroup a write makes the file, so that what would
 // be written where can be seen.
 func TestMakeCgroups(t *testing.T) {
-	memory := nodeMemory(totalMemory())
+	memory := allMemory(totalMemory())
 	for _, test := range []struct {
 		name string
 		have []string
 		want map[string]string
 	}{
 		{"v2", []string{"cgroup.controllers", "cgroup.subtree_control"}, map[string]string{
-			"cgroup.subtree_control":        "+cpu", // the last of three writes
-			"road-1/cgroup.subtree_control": "+cpu",
-			"road-1/node/memory.max":        memory,
-			"road-1/node/memory.swap.max":   "0",
-			"road-1/node/pids.max":          "512",
+			"cgroup.subtree_control":             "+cpu", // the last of three writes
+			"road-1/cgroup.subtree_control":      "+cpu",
+			"road-1/node/memory.max":             memory,
+			"road-1/node/memory.swap.max":        "0",
+			"road-1/node/pids.max":               "8192",
+			"road-1/node/cgroup.subtree_control": "+cpu",
 		}},
 		{"v1", []string{"memory/tasks", "pids/tasks", "cpu/tasks", "devices/tasks"}, map[string]string{
 			"memory/road-1/node/memory.limit_in_bytes":       memory,
 			"memory/road-1/node/memory.memsw.limit_in_bytes": memory,
-			"pids/road-1/node/pids.max":                      "512",
+			"pids/road-1/node/pids.max":                      "8192",
 		}},
 		{"hybrid without pids", []string{"memory/tasks", "unified/cgroup.controllers"}, map[string]string{
 			"memory/road-1/node/memory.limit_in_bytes":       memory,
@@ -84,6 +85,24 @@ func TestMakeCgroups(t *testing.T) {
 				t.Error("a name that is taken is used again")
 			}
 		})
+	}
+}
+
+// A node of one application's is held as tightly however many there are.
+func TestNewNode(t *testing.T) {
+	root := tree(t, "memory/tasks", "pids/tasks", "cpu/tasks")
+	if err := makeCgroups(root, "road-1"); err != nil {
+		t.Fatal(err)
+	}
+	if err := newNode(root, "/road-1/node/a"); err != nil {
+		t.Fatal(err)
+	}
+	got := contents(t, root)
+	if got["pids/road-1/node/a/pids.max"] != "512" || got["memory/road-1/node/a/memory.limit_in_bytes"] != nodeMemory(totalMemory()) {
+		t.Errorf("%v", got)
+	}
+	if _, err := os.Stat(filepath.Join(root, "cpu/road-1/node/a")); err != nil {
+		t.Error(err)
 	}
 }
 

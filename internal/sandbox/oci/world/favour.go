@@ -1,6 +1,7 @@
 package world
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -11,10 +12,27 @@ import (
 // is favoured. Sixty-four busy programs of the host take half of it then.
 const favoured = 64
 
-// Favour gives this run's cgroups precedence over the host's own programs until
-// undo is called, so that what a pod takes shows on a busy machine too. It is
-// meant for seconds.
-func (w *World) Favour() (undo func() error, err error) { return favour(cgroupRoot, w.Cgroup) }
+// Favour gives a cgroup of this run precedence over all others of the run, and
+// the run over the host's own programs, until undo is called: so what a pod takes
+// shows on a busy machine too. It is meant for parts of a second.
+func (w *World) Favour(path string) (undo func() error, err error) {
+	var undos []func() error
+	undo = func() error {
+		var errs []error
+		for _, u := range undos {
+			errs = append(errs, u())
+		}
+		return errors.Join(errs...)
+	}
+	for p := path; len(p) >= len(w.Cgroup); p = filepath.Dir(p) {
+		u, err := favour(cgroupRoot, p)
+		if err != nil {
+			return nil, errors.Join(err, undo())
+		}
+		undos = append(undos, u)
+	}
+	return undo, nil
+}
 
 // favour multiplies the weight of one cgroup, in either version.
 func favour(root, group string) (undo func() error, err error) {
