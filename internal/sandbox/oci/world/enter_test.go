@@ -52,7 +52,13 @@ func seen(w *World) view {
 	}
 	b, _ := os.ReadFile(fmt.Sprintf("%s/%d/cmdline", w.HostProc, v.HostPID))
 	v.HostSees = strings.TrimRight(strings.ReplaceAll(string(b), "\x00", " "), " ")
-	for _, n := range []string{"pids" + w.Node, w.Node} {
+	node, leave, err := w.NewNode("one")
+	if err != nil {
+		v.Limits = err.Error()
+		return v
+	}
+	defer leave()
+	for _, n := range []string{"pids" + node, node} {
 		b, err := os.ReadFile(filepath.Join(cgroupRoot, n, "pids.max"))
 		if err == nil {
 			v.Limits = strings.TrimSpace(string(b))
@@ -264,7 +270,7 @@ func TestSandboxWorldHasItsOwnNamespaces(t *testing.T) {
 		t.Errorf("the marker stays in the environment: %s", v.Env)
 	}
 	if v.Limits != "512" {
-		t.Errorf("pids.max of the node is %q", v.Limits)
+		t.Errorf("pids.max of a node is %q", v.Limits)
 	}
 }
 
