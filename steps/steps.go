@@ -8,6 +8,7 @@ import (
 	"road/steps/networkpolicy"
 	"road/steps/noescalation"
 	"road/steps/nonroot"
+	"road/steps/pinnedimage"
 	"road/steps/readonlyroot"
 	"road/steps/seccomp"
 	"road/steps/serviceaccount"
@@ -28,6 +29,7 @@ var All = []*step.Step{
 	seccomp.Step,        // the kernel answers what containers need, not what exploits begin with
 	serviceaccount.Step, // the cluster's API is none of the container's business
 	usernamespace.Step,  // and should root come back for all that, he is nobody outside
+	pinnedimage.Step,    // what runs is what was tried, whoever moves a tag
 }
 
 // Not on the road:

@@ -2,6 +2,7 @@ package app
 
 import (
 	"errors"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -11,6 +12,21 @@ type nonRoot struct {
 	ImageUser int    `json:"imageUser"`
 	User      *int64 `json:"user"`
 	AnyUser   bool   `json:"anyUser"`
+}
+
+func TestRegistry(t *testing.T) {
+	for name, ok := range map[string]bool{
+		"in-process": true, "registry.example.com": true, "registry.example.com:5000/shop/web": true, "localhost:5000": true, "localhost/shop": true, "reg:5000": true,
+		"shop": false, "": false, "https://registry.example.com": false, "registry.example.com/": false, "a b.c": false, "Registry.example.com": false,
+	} {
+		a, err := LoadFiles("x", map[string][]byte{"pod.yaml": []byte(pod), "road.yaml": []byte("apiVersion: road/v1\nsteps:\n  registry: \"" + name + "\"\n")})
+		if ok && (err != nil || a.Config.Registry() != name || len(a.Config.StepKeys()) != 0) {
+			t.Errorf("%q: %v", name, err)
+		}
+		if !ok && (err == nil || !strings.Contains(err.Error(), "road.yaml:3: ")) {
+			t.Errorf("%q: %v", name, err)
+		}
+	}
 }
 
 func TestChoice(t *testing.T) {

@@ -22,8 +22,9 @@ type Config struct {
 	Steps     map[string]*Choices          // by step name
 	Secrets   map[string]map[string]string // by Secret name: values for what PATH refers to and lacks
 
-	tags  string         // "" or "stop"
-	lines map[string]int // where a thing that Load looks up stands: "images web", "manifests k8s"
+	tags     string         // "" or "stop"
+	registry string         // "", InProcess or a registry
+	lines    map[string]int // where a thing that Load looks up stands: "images web", "manifests k8s"
 }
 
 // An ImageConfig says how one image is built. In YAML it is a mapping, or only
@@ -139,6 +140,11 @@ type Choices struct {
 // the stop ("steps: {tags: stop}"): the demo's choice. Default: tags are never
 // touched.
 func (c *Config) TagsByStop() bool { return c.tags == "stop" }
+
+// Registry is where the step that pins images by digest finds, and if need be
+// pushes, the images that are built from PATH ("steps: {registry: ...}"):
+// InProcess, a registry's name with folders behind it perhaps, or "" for nowhere.
+func (c *Config) Registry() string { return c.registry }
 
 // Choice decodes what road.yaml chooses for workload in step into into, a
 // pointer to a struct with json tags. It leaves into as it was where nothing is

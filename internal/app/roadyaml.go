@@ -282,6 +282,10 @@ func (c *Config) readSteps(s *strict, n *yaml.Node) {
 			c.tags = v.Value
 			return
 		}
+		if k.Value == "registry" {
+			c.readRegistry(s, v)
+			return
+		}
 		choices := &Choices{Line: k.Line, workloads: map[string]rawChoice{}}
 		s.each(v, "step "+k.Value, func(w, v *yaml.Node) {
 			if v.Kind != yaml.MappingNode {
@@ -292,6 +296,21 @@ func (c *Config) readSteps(s *strict, n *yaml.Node) {
 		c.Steps[k.Value] = choices
 	})
 }
+
+// registryName is what may stand in front of an image's name: a host, which has
+// a dot or a port or is localhost, and folders.
+var registryName = regexp.MustCompile(`^(localhost|[a-z0-9-]+(\.[a-z0-9-]+)+|[a-z0-9.-]+:[0-9]+)(:[0-9]+)?(/[a-z0-9._-]+)*$`)
+
+func (c *Config) readRegistry(s *strict, n *yaml.Node) {
+	s.str(&c.registry, "registry")(n)
+	if n.Kind == yaml.ScalarNode && !ValidRegistry(c.registry) {
+		s.fault(n, "write registry: registry.example.com/folder, or registry: "+InProcess, "%q is no registry", c.registry)
+		c.registry = ""
+	}
+}
+
+// ValidRegistry says whether name is InProcess or may be a registry's.
+func ValidRegistry(name string) bool { return name == InProcess || registryName.MatchString(name) }
 
 func (c *Config) readSecrets(s *strict, n *yaml.Node) {
 	c.Secrets = map[string]map[string]string{}

@@ -8,7 +8,24 @@ package app
 type Seen struct {
 	Images     map[string]ImageFacts             `json:"images,omitempty"`     // by Image.Ref, with the content that was run
 	Containers map[string]map[string]*SeenInside `json:"containers,omitempty"` // by Workload.ID, then container name
+
+	// Pins says by which digest registries know the images as they were run, and
+	// the images that Dockerfiles start from: by reference as it is written. It is
+	// replaced as a whole, since a digest is of one content.
+	Pins map[string]Pin `json:"pins,omitempty"`
 }
+
+// A Pin is a digest that a registry answered, or why there is none.
+type Pin struct {
+	Name     string `json:"name,omitempty"`     // the image's name in that registry, where it is not the written one
+	Digest   string `json:"digest,omitempty"`   // "sha256:..."
+	Registry string `json:"registry,omitempty"` // who answered: "registry.example.com", InProcess
+	Why      string `json:"why,omitempty"`      // why there is no digest
+}
+
+// InProcess is the registry that road brings along, for those who have none yet
+// (road.yaml: steps: registry). What it answers holds on this machine only.
+const InProcess = "in-process"
 
 // ImageFacts is what is known of an image once it has been built or pulled.
 type ImageFacts struct {

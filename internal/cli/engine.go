@@ -9,6 +9,7 @@ import (
 	"os/signal"
 	"syscall"
 
+	"road/internal/app"
 	"road/internal/sandbox"
 	"road/internal/sandbox/oci"
 	"road/internal/sandbox/oci/world"
@@ -20,6 +21,8 @@ import (
 type engineOptions struct {
 	engine  string // "oci"
 	runtime string // OCI runtime on PATH
+
+	registry string // where images that are built here are pushed to be pinned; "" is what road.yaml says
 
 	// detach lets what runs outlive this command, until road down. told is
 	// called outside with what the inside gave to ready.
@@ -36,6 +39,9 @@ func (o *engineOptions) flags(cmd *cobra.Command) {
 func (o *engineOptions) validate() error {
 	if o.engine != "oci" {
 		return usage(fmt.Errorf("unknown engine %q", o.engine), "the engines are: oci")
+	}
+	if o.registry != "" && !app.ValidRegistry(o.registry) {
+		return usage(fmt.Errorf("--registry %q is no registry", o.registry), "give its name, with folders behind it perhaps: --registry registry.example.com/shop")
 	}
 	return nil
 }
@@ -64,7 +70,7 @@ func withEngine(ctx context.Context, o engineOptions, f func(ctx context.Context
 	if err != nil {
 		return fmt.Errorf("make a folder for copies: %w", err)
 	}
-	e, err := oci.New(ctx, oci.Options{Runtime: o.runtime})
+	e, err := oci.New(ctx, oci.Options{Runtime: o.runtime, Registry: o.registry})
 	if err != nil {
 		return err
 	}

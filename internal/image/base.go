@@ -25,6 +25,7 @@ type baseImage struct {
 type baseRecord struct {
 	Ref    string // as asked for first
 	Digest string // of the image's manifest
+	Asked  string // what its registry called it, an index perhaps; "" where it did not come from one
 	Note   string // how it came about where it is not the registry's image
 }
 
@@ -40,6 +41,11 @@ func (s *Store) base(ctx context.Context, ref string, say func(string)) (*baseIm
 	dir := filepath.Join(s.o.Dir, "bases", fileName(r.Name()))
 	if b := storedBase(dir); b != nil {
 		return b, nil
+	}
+	if d, ok := r.(name.Digest); ok {
+		if b := s.baseCalled(d.DigestStr()); b != nil {
+			return b, nil
+		}
 	}
 	lock, err := lockAlone(ctx, dir+".lock", func() { say("waiting for another road that gets " + ref) })
 	if err != nil {
@@ -78,12 +84,47 @@ func storedBase(dir string) *baseImage {
 	return b
 }
 
+// baseCalled finds a base that was pulled under another name and has a digest.
+func (s *Store) baseCalled(digest string) *baseImage {
+	files, _ := filepath.Glob(filepath.Join(s.o.Dir, "bases", "*", baseRecordFile))
+	for _, f := range files {
+		if b := storedBase(filepath.Dir(f)); b != nil && b.Asked == digest {
+			return b
+		}
+	}
+	return nil
+}
+
+// BaseDigest gives what a registry called the image ref, which a Dockerfile
+// starts from, when it gave it; "" and the reason where none did.
+func (s *Store) BaseDigest(ref string) (digest, registry, why string) {
+	r, err := name.ParseReference(ref)
+	if err != nil {
+		return "", "", err.Error()
+	}
+	b := storedBase(filepath.Join(s.o.Dir, "bases", fileName(r.Name())))
+	switch {
+	case b == nil:
+		return "", "", "it was not needed to build the image"
+	case b.Asked == "" && b.Note == "":
+		return "", "", "it was pulled before digests were kept"
+	case b.Asked == "":
+		return "", "", b.Note
+	}
+	return b.Asked, r.Context().RegistryStr(), ""
+}
+
 // fillBase writes tmp/layout.
 func (s *Store) fillBase(ctx context.Context, r name.Reference, ref, tmp string, rec *baseRecord, say func(string)) error {
 	dir := filepath.Join(tmp, "layout")
-	img, err := s.registry.image(ctx, r, say)
+	asked, err := s.registry.head(ctx, r, say)
+	var img v1.Image
+	if err == nil { // by digest, since the tag may be moved at any moment
+		img, err = s.registry.image(ctx, r.Context().Digest(asked), say)
+	}
 	if err == nil {
 		say(ref + ": pulling from " + r.Context().RegistryStr())
+		rec.Asked = asked
 		if rec.Digest, err = writeLayout(dir, img); err == nil {
 			return nil
 		}
@@ -100,6 +141,7 @@ func (s *Store) fillBase(ctx context.Context, r name.Reference, ref, tmp string,
 		return s.registry.explain(ref, r, err)
 	}
 	say(fmt.Sprintf("%s: no registry answers, making it from %s's packages (%s)", ref, d.name, d.suite))
+	rec.Asked = ""
 	if rec.Digest, err = s.bootstrap(ctx, ref, d, tmp, dir, say); err != nil {
 		return err
 	}

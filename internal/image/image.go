@@ -8,6 +8,7 @@
 //	bk/      BuildKit's root: cache, snapshots; one process at a time (bk/lock)
 //	bases/   OCI layouts of the images that Dockerfiles start from
 //	pulled/  unpacked layers of images that run as they are
+//	published/ what the digests stand for that registries gave to images of ours
 //	tmp/     work in progress, empty when nobody works
 package image
 
@@ -24,6 +25,7 @@ import (
 
 	"road/internal/app"
 
+	v1 "github.com/google/go-containerregistry/pkg/v1"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
@@ -33,6 +35,10 @@ type Image struct {
 	Lowers []string            // overlay lower directories, top first; never written to; none for an empty image
 	Config ocispec.ImageConfig //
 	Facts  app.ImageFacts      // the same for everyone who does not start containers
+
+	// Digest is what its registry called it when it gave it; "" for an image that
+	// came from elsewhere. Registry is that registry's name.
+	Digest, Registry string
 }
 
 // Options place a Store.
@@ -58,10 +64,13 @@ type Store struct {
 	lock     io.Closer // shared while the store is open, so that nobody prunes what runs
 	registry *registries
 	sizes    *sizes
+	digests  *digests
 
 	mu      sync.Mutex
 	closed  bool
-	builder *builder // nil while none runs
+	builder *builder           // nil while none runs
+	fetched map[v1.Hash]string // directories of layers that are kept until the store is closed
+	atClose []func()           // takes them away
 }
 
 // Open makes or finds the store in o.Dir. Several processes may share one: each
@@ -81,7 +90,7 @@ func Open(o Options) (*Store, error) {
 	if o.PID == 0 {
 		o.PID = os.Getpid()
 	}
-	for _, d := range []string{"", "bk", "bases", "pulled", "tmp"} {
+	for _, d := range []string{"", "bk", "bases", "pulled", "published", "tmp"} {
 		if err := os.MkdirAll(filepath.Join(dir, d), 0o700); err != nil {
 			return nil, fmt.Errorf("image store: %w", err)
 		}
@@ -90,7 +99,8 @@ func Open(o Options) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("image store: %w", err)
 	}
-	s := &Store{o: o, lock: l, registry: newRegistries(o, defaultPatience), sizes: &sizes{file: filepath.Join(dir, "sizes.json")}}
+	s := &Store{o: o, lock: l, registry: newRegistries(o, defaultPatience), sizes: &sizes{file: filepath.Join(dir, "sizes.json")},
+		digests: &digests{file: filepath.Join(dir, "digests.json")}, fetched: map[v1.Hash]string{}}
 	s.sweepTemp()
 	return s, nil
 }
@@ -149,6 +159,9 @@ func (s *Store) Close() error {
 	s.mu.Lock()
 	b := s.builder
 	s.builder, s.closed = nil, true
+	for _, f := range s.atClose {
+		f()
+	}
 	s.mu.Unlock()
 	if b != nil {
 		b.end()

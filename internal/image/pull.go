@@ -45,16 +45,24 @@ func (s *Store) Pull(ctx context.Context, ref string, progress func(line string)
 	}
 	file := filepath.Join(s.o.Dir, "pulled", fileName(r.Name())+".json")
 	old := s.stored(file)
+	host := r.Context().RegistryStr()
 	var asked string
 	if d, ok := r.(name.Digest); ok {
 		asked = d.DigestStr()
+		if lowers, cfg := s.published(asked); cfg != nil {
+			return known(asked, host)(s.image(ref, asked, lowers, *cfg, nil))
+		}
 	} else if asked, err = s.registry.head(ctx, r, say); err != nil && ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
 	if old != nil && (asked == old.Asked || err != nil && !answered(err)) {
-		return s.image(ref, old.ID, s.layerDirs(old.Layers), old.Config, nil)
+		return known(old.Asked, host)(s.image(ref, old.ID, s.layerDirs(old.Layers), old.Config, nil))
 	}
-	if img, err = s.registry.image(ctx, r, say); err == nil {
+	exact := r
+	if asked != "" { // the tag may be moved at any moment
+		exact = r.Context().Digest(asked)
+	}
+	if img, err = s.registry.image(ctx, exact, say); err == nil {
 		rec, err := s.unpack(ctx, ref, img, say)
 		if err != nil {
 			return nil, s.explain(fmt.Errorf("image %q: %w", ref, err))
@@ -63,7 +71,7 @@ func (s *Store) Pull(ctx context.Context, ref string, progress func(line string)
 		if err := writeJSON(file, rec); err != nil {
 			return nil, s.explain(err)
 		}
-		return s.image(ref, rec.ID, s.layerDirs(rec.Layers), rec.Config, nil)
+		return known(asked, host)(s.image(ref, rec.ID, s.layerDirs(rec.Layers), rec.Config, nil))
 	}
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
@@ -72,6 +80,16 @@ func (s *Store) Pull(ctx context.Context, ref string, progress func(line string)
 		return nil, s.registry.explain(ref, r, err)
 	}
 	return s.pullBase(ctx, ref, say)
+}
+
+// known adds to an image what its registry calls it.
+func known(digest, registry string) func(*Image, error) (*Image, error) {
+	return func(img *Image, err error) (*Image, error) {
+		if err == nil {
+			img.Digest, img.Registry = digest, registry
+		}
+		return img, err
+	}
 }
 
 // pullBase runs a Debian or Ubuntu image itself.

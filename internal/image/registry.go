@@ -189,6 +189,10 @@ func lastWords(err error) string {
 // explain is the error for an image that could not be had in any way.
 func (r *registries) explain(ref string, n name.Reference, err error) error {
 	host := n.Context().RegistryStr()
+	if _, ok := n.(name.Digest); ok && !errors.Is(err, errOffline) {
+		return withHint(fmt.Errorf("cannot get image %q: this machine has nothing of that digest, and %s says: %s", ref, host, saying(err)),
+			"push what has that digest, or name the image by its tag alone")
+	}
 	switch {
 	case errors.Is(err, errOffline):
 		return withHint(fmt.Errorf("cannot get image %q: it is not in the store, and registries are not to be asked", ref), "run it once without --offline")
@@ -197,6 +201,14 @@ func (r *registries) explain(ref string, n name.Reference, err error) error {
 	}
 	return withHint(fmt.Errorf("cannot get image %q: no registry answers (tried %s: %s)", ref, host, lastWords(err)),
 		"connect this machine to the registry; without one, only Debian's and Ubuntu's images can be made")
+}
+
+// saying is a registry's refusal, or why it says nothing.
+func saying(err error) string {
+	if answered(err) {
+		return refusal(err)
+	}
+	return lastWords(err)
 }
 
 func refusal(err error) string {

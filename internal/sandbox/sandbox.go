@@ -28,6 +28,12 @@ type Engine interface {
 	// objects, not its files, so a weakened app can be run.
 	Deploy(ctx context.Context, a *app.App, o DeployOptions) (Deployment, error)
 
+	// Publish gives, for the images of an application that was prepared and those
+	// that its Dockerfiles start from, the digests by which registries know them,
+	// or why none does (app.Seen.Pins). Images that are built here are pushed
+	// first where a registry was named for them.
+	Publish(ctx context.Context, a *app.App, progress Progress) (map[string]app.Pin, error)
+
 	// Close ends everything that the engine started.
 	Close() error
 }
@@ -179,6 +185,7 @@ type Scene struct {
 	Attacker  Host // a host of the attacker's, outside the cluster
 	Neighbour Host // another pod of the same namespace
 	Control   Control
+	Registry  Registry
 	Addr      string // the attacked pod's IP address
 
 	// Fresh gives the scene of another pod of its own, from the same spec with

@@ -31,6 +31,10 @@ type Step struct {
 
 	Attacks []Attack
 
+	// Publish has the driver ask for the digests of the images (app.Seen.Pins)
+	// before Check and Fix.
+	Publish bool
+
 	// Trial finds by running what a workload cannot do without; nil where a step
 	// learns nothing that way.
 	Trial *Trial

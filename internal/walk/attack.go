@@ -358,6 +358,9 @@ func (w *walker) alone(ctx context.Context, p planned, stop *Stop) error {
 	l.app.Seen = cloneSeen(w.original.app.Seen)
 	defer w.end(ctx, l)
 	scratch := &Stop{Number: stop.Number}
+	if err := w.publish(ctx, l, p, scratch); err != nil {
+		return err
+	}
 	t, err := w.take(ctx, l, p, scratch)
 	stop.Parts.add(scratch.Parts)
 	if err != nil {
@@ -409,7 +412,7 @@ func (w *walker) compare(ctx context.Context, s *step.Step, stop *Stop) error {
 		return err
 	}
 	a.Name, a.Seen = w.o.Name, cloneSeen(w.original.app.Seen)
-	s.Weaken(a)
+	step.Weaken(s, a)
 	l := &lane{dir: w.original.dir, app: a}
 	defer w.end(ctx, l)
 	scratch := &Stop{Number: stop.Number}

@@ -63,6 +63,14 @@ func (m *memory) Deploy(_ context.Context, a *app.App, o sandbox.DeployOptions) 
 	return d, nil
 }
 
+func (m *memory) Publish(_ context.Context, a *app.App, _ sandbox.Progress) (map[string]app.Pin, error) {
+	pins := map[string]app.Pin{}
+	for _, i := range a.Images {
+		pins[i.Ref] = app.Pin{Digest: "sha256:" + i.Name, Registry: "example.com"}
+	}
+	return pins, nil
+}
+
 func (m *memory) Close() error { return nil }
 
 type memoryDeployment struct {

@@ -94,6 +94,9 @@ func (w *walker) failing(works Works, failed []app.Check) error {
 func (w *walker) next(ctx context.Context, p planned) error {
 	stop, done := w.begin(p.number, p.step.Name, p.step.Title)
 	w.app.Stop = p.number
+	if err := w.publish(ctx, w.lane, p, stop); err != nil {
+		return err
+	}
 	findings := p.step.Check(w.app)
 	stop.Findings = reported(findings, w.mask)
 	before := w.report.Stops[len(w.report.Stops)-1]

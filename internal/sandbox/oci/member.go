@@ -26,8 +26,9 @@ type memberOptions struct {
 	claims string          // directory of its volume claims, instead of the deployment's
 	name   string          // instead of the one that its controller would give
 	labels map[string]string
-	image  *image.Image // for every container, instead of the ones that spec names
-	serves bool         // it is one of the application's own, which are measured
+	image  *image.Image            // for every container, instead of the ones that spec names
+	images map[string]*image.Image // by the names in spec, instead of the deployment's
+	serves bool                    // it is one of the application's own, which are measured
 }
 
 // start starts one pod of a workload.
@@ -73,6 +74,9 @@ func (d *deployment) start(ctx context.Context, w *app.Workload, index int, o me
 func (d *deployment) podOptions(m *member, id, ns string, o memberOptions) pod.Options {
 	meta := &metav1.ObjectMeta{Name: m.name, Namespace: ns, Labels: o.labels, Annotations: m.workload.Meta.Annotations}
 	images := d.images
+	if o.images != nil {
+		images = o.images
+	}
 	if o.image != nil {
 		images = map[string]*image.Image{}
 		for _, c := range slices.Concat(o.spec.InitContainers, o.spec.Containers) {

@@ -39,6 +39,11 @@ type Options struct {
 	Runtime string // OCI runtime on PATH; "" is runc
 	Probe   string // the road-probe program; "" is the one beside this program
 	Offline bool   // never ask a registry
+
+	// Registry is where Publish pushes images that are built here: a registry's
+	// name, with folders behind it perhaps, or app.InProcess; "" is what the
+	// application's road.yaml says.
+	Registry string
 }
 
 // engine implements sandbox.Engine inside a world.
@@ -47,6 +52,7 @@ type engine struct {
 	w      *world.World
 	net    *network.Network
 	store  *image.Store
+	hub    *hub
 	issuer *issuer
 	info   sandbox.Info
 
@@ -102,6 +108,7 @@ func New(ctx context.Context, o Options) (sandbox.Engine, error) {
 	if err != nil {
 		return nil, errors.Join(err, e.net.Close())
 	}
+	e.hub = &hub{Hub: e.store.NewHub(), busy: map[string]chan struct{}{}}
 	return e, nil
 }
 
@@ -222,7 +229,7 @@ func (e *engine) Prepare(ctx context.Context, a *app.App, progress sandbox.Progr
 }
 
 func (e *engine) image(ctx context.Context, a *app.App, im *app.Image, progress sandbox.Progress) (*image.Image, error) {
-	if im.Build != nil {
+	if im.Build != nil && !strings.Contains(im.Ref, "@") { // a digest says what is run, whatever PATH would build
 		return e.store.Build(ctx, im.Ref, a.Root, im.Build, progress)
 	}
 	return e.store.Pull(ctx, im.Ref, progress)

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"road/internal/app"
+	"road/internal/image"
 	"road/internal/probe"
 	"road/internal/sandbox"
 	"road/internal/sandbox/oci/network"
@@ -196,14 +197,34 @@ func (d *deployment) freshPod(ctx context.Context, w *app.Workload, mods []func(
 	for _, mod := range mods {
 		mod(spec)
 	}
-	claims := d.claims
+	m, err := d.own(ctx, w, memberOptions{spec: spec})
+	if err != nil {
+		return nil, err
+	}
+	m.held = w.Finite()
+	if err := d.memberReady(ctx, m); err != nil {
+		return nil, errors.Join(err, m.close(0))
+	}
+	return m, nil
+}
+
+// replica starts one more pod of the workload from the given images; it does not
+// wait for it, and no Service leads to it.
+func (d *deployment) replica(ctx context.Context, w *app.Workload, images map[string]*image.Image) (*member, error) {
+	return d.own(ctx, w, memberOptions{spec: w.Pod.DeepCopy(), images: images})
+}
+
+// own starts a pod on a copy of the claims.
+func (d *deployment) own(ctx context.Context, w *app.Workload, o memberOptions) (*member, error) {
+	claims, spec := d.claims, o.spec
 	if len(claimTemplates(w)) > 0 || usesClaims(spec) {
 		claims = filepath.Join(d.e.w.Disk, "claims", fmt.Sprintf("copy-%d", d.e.next()))
 		if err := copyLive(ctx, d.claims, claims); err != nil {
 			return nil, errors.Join(err, os.RemoveAll(claims))
 		}
 	}
-	m, err := d.start(ctx, w, 0, memberOptions{spec: spec, claims: claims})
+	o.claims = claims
+	m, err := d.start(ctx, w, 0, o)
 	if err != nil && claims != d.claims {
 		err = errors.Join(err, os.RemoveAll(claims))
 	}
@@ -212,10 +233,6 @@ func (d *deployment) freshPod(ctx context.Context, w *app.Workload, mods []func(
 	}
 	if claims != d.claims {
 		m.copied = claims
-	}
-	m.held = w.Finite()
-	if err := d.memberReady(ctx, m); err != nil {
-		return nil, errors.Join(err, m.close(0))
 	}
 	return m, nil
 }
@@ -252,7 +269,7 @@ func (d *deployment) scene(ctx context.Context, m *member, t sandbox.Target, own
 	f := &foothold{d: d, p: m, container: t.Container}
 	s := &sandbox.Scene{
 		App: d.app, Target: t, Foothold: f, Node: node, Attacker: attacker, Neighbour: neighbour,
-		Control: control{d.e.around, m.end.IP, time.Now()}, Addr: m.end.Addr(),
+		Control: control{d.e.around, m.end.IP, time.Now()}, Registry: &source{d, m.workload, t}, Addr: m.end.Addr(),
 		Volume: pod.ScratchDestination, Plant: m.plant(d.e.o.Probe), Favour: func() (func() error, error) { return d.e.w.Favour(m.pod.Cgroup()) },
 		Fresh: func(ctx context.Context, mods ...func(*corev1.PodSpec)) (*sandbox.Scene, error) {
 			return d.Scene(ctx, t, true, mods...)
