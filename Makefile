@@ -1,7 +1,7 @@
 # make demo    everything from a fresh Debian machine to the demo's walk, as root
 # make test    all tests, real ones too where this machine can run them
 # make lint    gofmt, vet, staticcheck
-# make docs    write docs/ anew from the steps' explanations
+# make docs    record a real walk and write docs/ from it and the steps' explanations
 
 GO := hack/go
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
@@ -25,8 +25,9 @@ test: setup
 lint: setup
 	hack/lint.sh $(STATICCHECK)
 
-docs: setup
-	$(GO) test ./docs -update
+docs: build
+	./bin/road walk -o json > bin/walk.json
+	$(GO) test ./docs -update -record $(CURDIR)/bin/walk.json
 
 setup:
 	@hack/setup.sh

@@ -1,33 +1,42 @@
-// Package docs holds the chapters as files, one a step, written from what each
-// step says of itself. Its test says when they are stale and, with -update,
-// writes them.
 package docs
 
 import (
+	"encoding/json"
 	"flag"
-	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
-	"road/internal/step"
+	"road/internal/walk"
 	"road/steps"
 )
 
-var update = flag.Bool("update", false, "write the chapters")
+var (
+	update = flag.Bool("update", false, "write the chapters")
+	record = flag.String("record", "", "with -update: a walk's JSON report to record first")
+)
+
+// pages are all that is written, by file name.
+func pages(r *walk.Report) map[string]string {
+	out := map[string]string{"README.md": Index(r, steps.All)}
+	for i, s := range steps.All {
+		out[s.Name+".md"] = "<!-- Written from the step " + s.Name + " and a recorded walk by make docs: change it there. -->\n\n" + Chapter(r, i+2, s)
+	}
+	return out
+}
 
 func TestChapters(t *testing.T) {
 	if len(steps.All) == 0 {
 		t.Fatal("the road has no steps")
 	}
-	want := map[string]string{}
-	for i, s := range steps.All {
-		want[s.Name+".md"] = chapter(i+2, s)
+	if *update && *record != "" {
+		reduce(t, *record)
 	}
+	r := Record()
+	want := pages(r)
 	if *update {
 		write(t, want)
 	}
@@ -40,30 +49,48 @@ func TestChapters(t *testing.T) {
 		got[name] = string(b)
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("stale (- as it should be, + as it is): run make docs\n%s", diff)
+		t.Errorf("stale (- as it should be, + as it is): go test ./docs -update writes it, make docs after a real walk\n%s", diff)
 	}
 }
 
-// chapter is what one step says of itself: its explanation, then the facts that
-// the program acts by.
-func chapter(number int, s *step.Step) string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "<!-- Written from the step %s by make docs: change it there. -->\n\n", s.Name)
-	fmt.Fprintf(&b, "%s\n\n", strings.TrimSpace(s.Explain))
-	fmt.Fprintf(&b, "## Attacks\n\nThe step `%s` leads to stop %d.0. Run them with `road walk --only %s`.\n\n", s.Name, number, s.Name)
-	b.WriteString("| attack | the attacker's goal | acts by | stopped by this step |\n|---|---|---|---|\n")
-	for _, a := range s.Attacks {
-		stopped := "yes"
-		if a.Open != "" {
-			stopped = "no: " + a.Open
+// reduce keeps of a walk's report what chapters show. Times and the notes of one
+// machine are no part of it.
+func reduce(t *testing.T, name string) {
+	t.Helper()
+	b, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var r walk.Report
+	if err := json.Unmarshal(b, &r); err != nil {
+		t.Fatal(err)
+	}
+	if r.Schema != walk.Schema || len(r.Stops) < 2 || len(r.Matrix.Rows) == 0 {
+		t.Fatalf("%s is no report of a walk", name)
+	}
+	r.Notes, r.Problems = nil, nil
+	for _, s := range r.Stops {
+		s.Parts, s.Seconds, s.Findings = walk.Parts{}, 0, nil
+		for _, a := range s.Attacks {
+			for _, c := range []*walk.Cell{&a.Before, &a.After, &a.Alone} {
+				c.Target = ""
+			}
+			a.Weakened = nil
 		}
-		fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", a.Name, a.Goal, a.Transport, stopped)
 	}
-	b.WriteString("\n## Where others ask for it\n\n")
-	for _, r := range s.Refs {
-		fmt.Fprintf(&b, "- %s %s\n", r.Framework, r.ID)
+	for _, row := range r.Matrix.Rows {
+		for i := range row.Details {
+			if c := &row.Details[i]; i > 0 {
+				*c = walk.Cell{Verdict: c.Verdict, ClosedBy: c.ClosedBy, Reason: c.Reason, Target: c.Target}
+			}
+		}
 	}
-	return b.String()
+	if recorded, err = json.MarshalIndent(&r, "", " "); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile("walk.json", append(recorded, '\n'), 0o644); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // chapters gives the names of the files that are there.
@@ -93,25 +120,49 @@ func write(t *testing.T, files map[string]string) {
 	}
 }
 
-// The README's table links the chapters of the steps that are there, in the
-// order of the road, and promises no other.
-func TestReadmeTable(t *testing.T) {
-	readme, err := os.ReadFile("../README.md")
+// The record holds verdicts and lines of a walk, and nothing of the machine that
+// it was recorded on: no path of a temporary folder, no package mirror.
+func TestRecord(t *testing.T) {
+	r := Record()
+	if r.Schema != walk.Schema || len(r.Stops) < 2 {
+		t.Fatal("no walk is recorded")
+	}
+	for i, row := range r.Matrix.Rows {
+		if len(row.Cells) != len(r.Matrix.Stops) {
+			t.Errorf("row %d has %d cells", i, len(row.Cells))
+		}
+	}
+	for _, never := range []string{"debian.org", "http://deb", "/var/lib/road", "/tmp/Test", "/tmp/go-", "/dev/shm/disk", "only-for-the-demo"} {
+		if strings.Contains(string(recorded), never) {
+			t.Errorf("the record names %s", never)
+		}
+	}
+}
+
+// parts of the README are written as the chapters are.
+func TestReadme(t *testing.T) {
+	const name = "../README.md"
+	b, err := os.ReadFile(name)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var linked []string
-	for line := range strings.Lines(string(readme)) {
-		if _, rest, ok := strings.Cut(line, "](docs/"); ok && strings.HasPrefix(line, "|") {
-			name, _, _ := strings.Cut(rest, ".md)")
-			linked = append(linked, name)
+	want := string(b)
+	for part, text := range map[string]string{"matrix": Matrix(Record()), "road": Table("docs/", steps.All)} {
+		begin, end := "<!-- "+part+" -->\n", "<!-- end of "+part+" -->\n"
+		head, rest, ok := strings.Cut(want, begin)
+		_, tail, closed := strings.Cut(rest, end)
+		if !ok || !closed {
+			t.Fatalf("README.md lacks %q and %q", begin, end)
 		}
+		want = head + begin + "\n" + text + "\n" + end + tail
 	}
-	var there []string
-	for _, s := range steps.All {
-		there = append(there, s.Name)
+	if *update && want != string(b) {
+		if err := os.WriteFile(name, []byte(want), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
 	}
-	if !slices.Equal(linked, there) {
-		t.Errorf("README.md links the chapters %q, the road has %q", linked, there)
+	if diff := cmp.Diff(want, string(b)); diff != "" {
+		t.Errorf("stale (- as it should be, + as it is): run go test ./docs -update\n%s", diff)
 	}
 }

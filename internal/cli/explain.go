@@ -4,9 +4,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 
+	"road/docs"
 	"road/internal/step"
 
 	"github.com/spf13/cobra"
@@ -96,32 +96,9 @@ func (c *command) contents(all []explanation) error {
 	return nil
 }
 
-// chapter writes a step's text, its attacks and where it stands in published
-// frameworks.
+// chapter writes a step's chapter: its text with what a recorded walk showed.
 func (c *command) chapter(e explanation) error {
 	p := newProse(c.stdout)
-	text := strings.TrimSpace(e.Explain)
-	if !strings.HasPrefix(text, "# ") {
-		p.title(fmt.Sprintf("%d.0  %s  (%s)", e.Stop, e.Title, e.Name))
-	}
-	p.markdown(text)
-	p.heading("The attacks")
-	for _, a := range e.Attacks {
-		line := a.Goal + " (by " + string(a.By) + ")"
-		if a.Open != "" {
-			line += "; stays open: " + a.Open
-		}
-		p.item(a.Name, line)
-	}
-	if len(e.Refs) > 0 {
-		p.heading("Where it stands in frameworks")
-		var refs []string
-		for _, r := range e.Refs {
-			if l := r.Framework + " " + r.ID; !slices.Contains(refs, l) {
-				refs = append(refs, l)
-			}
-		}
-		p.markdown(strings.Join(refs, "; ") + ".")
-	}
+	p.markdown(docs.Chapter(docs.Record(), e.Stop, road()[e.Stop-2]))
 	return p.flush()
 }

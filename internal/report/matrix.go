@@ -1,21 +1,38 @@
 package report
 
 import (
+	"bufio"
 	"fmt"
+	"io"
 	"strings"
 
 	"road/internal/step"
 	"road/internal/walk"
 )
 
-// matrix writes every attack at every stop.
+// Matrix writes nothing but every attack at every stop.
+func Matrix(w io.Writer, r *walk.Report) error {
+	b := bufio.NewWriter(w)
+	t := &text{painter: newPainter(w), w: b, report: r}
+	if len(r.Matrix.Rows) > 0 && len(r.Matrix.Stops) > 0 {
+		t.cells()
+	}
+	return b.Flush()
+}
+
+// matrix writes every attack at every stop under a title.
 func (t *text) matrix() {
-	m := t.report.Matrix
-	if len(m.Rows) == 0 || len(m.Stops) == 0 {
+	if len(t.report.Matrix.Rows) == 0 || len(t.report.Matrix.Stops) == 0 {
 		return
 	}
 	t.line()
 	t.line(t.rule("The road", ""))
+	t.cells()
+}
+
+// cells writes the table itself.
+func (t *text) cells() {
+	m := t.report.Matrix
 	width := len("attack")
 	for _, r := range m.Rows {
 		width = max(width, len(r.Attack))

@@ -1,0 +1,84 @@
+package docs
+
+import (
+	"fmt"
+	"strings"
+
+	"road/internal/report"
+	"road/internal/step"
+	"road/internal/walk"
+)
+
+// Index gives the page that leads to the chapters.
+func Index(r *walk.Report, road []*step.Step) string {
+	return indexHead + Table("", road) + indexMatrix + Matrix(r) + left(road) + indexFoot
+}
+
+const indexHead = `<!-- Written by make docs. -->
+
+# The road
+
+The application as first released is 1.0. Each step leads to the next number,
+and each chapter says what changed, which attacks it stops, seen in a real walk,
+what it can break and what stays open.
+
+`
+
+const indexMatrix = `
+## Every attack at every stop
+
+This is the end of a walk of the demo. Each cell is the same real attack, at
+another stop.
+
+`
+
+const indexFoot = `
+**A common mistake** of writing about hardening is to stop attacking half-way: the
+first steps are shown with an exploit that fails, and from the fifth on there is
+only configuration, which is to be taken on trust. Here every stop is attacked,
+with every attack of the road, and each step twice: where it stands on the road,
+and alone on top of 1.0, so that nobody takes the work of an earlier step for that
+of a later one. A cell that nothing proves is a question mark and never a tick.
+
+` + "`make docs`" + ` walks the demo for real, records the walk in ` + "`docs/walk.json`" + ` and
+writes these pages from it and from the steps' own explanations.
+`
+
+// left lists what no step of the road closes, each with the reason.
+func left(road []*step.Step) string {
+	var b strings.Builder
+	b.WriteString("\nWhat the road leaves open, and why:\n\n")
+	for _, s := range road {
+		for _, a := range s.Attacks {
+			if a.Open != "" {
+				fmt.Fprintf(&b, "- `%s`, to %s: %s.\n", a.Name, a.Goal, strings.TrimSuffix(a.Open, "."))
+			}
+		}
+	}
+	return b.String()
+}
+
+// Table lists the steps with links to their chapters below a folder.
+func Table(folder string, road []*step.Step) string {
+	var b strings.Builder
+	b.WriteString("| stop | step | what it does | attacks that it stops |\n|---|---|---|---|\n")
+	for i, s := range road {
+		var stops []string
+		for _, a := range s.Attacks {
+			if a.Open == "" {
+				stops = append(stops, strings.ReplaceAll(a.Name, "-", " "))
+			}
+		}
+		fmt.Fprintf(&b, "| %d.0 | [`%s`](%s%s.md) | %s | %s |\n", i+2, s.Name, folder, s.Name, s.Title, strings.Join(stops, ", "))
+	}
+	return b.String()
+}
+
+// Matrix gives every attack at every stop as a block of Markdown.
+func Matrix(r *walk.Report) string {
+	var b strings.Builder
+	if err := report.Matrix(&b, r); err != nil {
+		panic(fmt.Sprintf("docs: %v", err)) // a Builder takes everything
+	}
+	return "```text\n" + strings.Trim(b.String(), "\n") + "\n```\n"
+}
