@@ -188,6 +188,11 @@ type Scene struct {
 	Registry  Registry
 	Addr      string // the attacked pod's IP address
 
+	// CodeAs says who the attacker's code is where that is not who the manifest and
+	// the image say, "" otherwise: "uid 999, gid 999: the entry point drops root".
+	// Code is what the server is.
+	CodeAs string
+
 	// Fresh gives the scene of another pod of its own, from the same spec with
 	// mods; Close ends it.
 	Fresh func(ctx context.Context, mods ...func(*corev1.PodSpec)) (*Scene, error)

@@ -230,6 +230,9 @@ func (w *walker) setUp(ctx context.Context, s *scenery, dep sandbox.Deployment, 
 	limit, cancel := context.WithTimeout(ctx, w.o.Ready)
 	defer cancel()
 	s.scene, s.err = dep.Scene(limit, p.target, p.fresh)
+	if s.err == nil && s.scene.CodeAs != "" {
+		w.noteOnce(fmt.Sprintf("%s: code inside acts as the server does, as %s", targetName(p.target), s.scene.CodeAs))
+	}
 }
 
 func (s *scenery) close() {

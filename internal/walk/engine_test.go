@@ -23,7 +23,8 @@ import (
 // decide how an application behaves, to see what the driver makes of it. That
 // walks are right with real containers is tested elsewhere.
 type memory struct {
-	lacks map[sandbox.Power]string
+	codeAs string // who the attacker's code is
+	lacks  map[sandbox.Power]string
 
 	// unready says why a workload does not get ready, "" where it does.
 	unready func(a *app.App, w *app.Workload) string
@@ -114,7 +115,7 @@ func (d *memoryDeployment) RunPod(_ context.Context, o sandbox.PodOptions) (sand
 func (d *memoryDeployment) Restart(context.Context, string) error { return nil }
 
 func (d *memoryDeployment) Scene(_ context.Context, t sandbox.Target, _ bool, _ ...func(*corev1.PodSpec)) (*sandbox.Scene, error) {
-	return &sandbox.Scene{App: d.app, Target: t}, nil
+	return &sandbox.Scene{App: d.app, Target: t, CodeAs: d.m.codeAs}, nil
 }
 
 func (d *memoryDeployment) Learn(_ context.Context, s *app.Seen) error {

@@ -66,9 +66,9 @@ func (w *walker) evidence(ctx context.Context, stop *Stop) error {
 	server := list[0]
 	var b strings.Builder
 	line := func(where, user string, pid int) {
-		fmt.Fprintf(&b, "%-8s %6s %8d   %s\n", where, user, pid, server.Command)
+		fmt.Fprintf(&b, "%-8s %10s %8d   %s\n", where, user, pid, server.Command)
 	}
-	fmt.Fprintf(&b, "%-8s %6s %8s   %s\n", "", "USER", "PID", "COMMAND")
+	fmt.Fprintf(&b, "%-8s %10s %8s   %s\n", "", "USER", "PID", "COMMAND")
 	line("inside", uidInside(limit, scene.Foothold, server.Inside), server.Inside)
 	line("outside", strconv.Itoa(server.UID), server.PID)
 	stop.Evidence = append(stop.Evidence, Evidence{"ps", strings.TrimRight(w.mask.text(b.String()), "\n")})

@@ -67,6 +67,21 @@ func TestStepIsDoneAndProven(t *testing.T) {
 	}
 }
 
+// Where code inside is not who the manifest says, the report says so, once.
+func TestCodeOfTheServer(t *testing.T) {
+	m := &memory{codeAs: "uid 999, gid 999: the entry point drops root"}
+	r := walked(t, options(t, m, map[string]string{"web.yaml": manifest("web")}, labelStep("a")))
+	n := 0
+	for _, text := range r.Notes {
+		if text == "deployment/web container web: code inside acts as the server does, as "+m.codeAs {
+			n++
+		}
+	}
+	if n != 1 {
+		t.Errorf("said %d times: %q", n, r.Notes)
+	}
+}
+
 // An application that has the protection already is compared with itself
 // weakened, and a block counts only where that was seen to fall.
 func TestAlreadyThere(t *testing.T) {

@@ -103,9 +103,23 @@ func (w *walker) learnShape() error {
 }
 
 func (w *walker) note(text string) {
+	w.addNote(text, false)
+}
+
+// noteOnce is note, unless that was said already. It may be called from anywhere.
+func (w *walker) noteOnce(text string) { w.addNote(text, true) }
+
+func (w *walker) addNote(text string, once bool) {
 	text = w.mask.line(text)
-	w.report.Notes = append(w.report.Notes, text)
-	w.emit(Note{text})
+	w.mu.Lock()
+	known := once && slices.Contains(w.report.Notes, text)
+	if !known {
+		w.report.Notes = append(w.report.Notes, text)
+	}
+	w.mu.Unlock()
+	if !known {
+		w.emit(Note{text})
+	}
 }
 
 func (w *walker) emit(e Event) {
@@ -177,8 +191,8 @@ func (w *walker) prepare(ctx context.Context, a *app.App, stop *Stop) error {
 	}
 	for ref, f := range facts {
 		a.Seen.Images[ref] = f
-		if f.Note != "" && !slices.Contains(w.report.Notes, w.mask.line(f.Note)) {
-			w.note(f.Note)
+		if f.Note != "" {
+			w.noteOnce(f.Note)
 		}
 	}
 	return nil

@@ -274,7 +274,7 @@ func (d *deployment) scene(ctx context.Context, m *member, t sandbox.Target, own
 		Fresh: func(ctx context.Context, mods ...func(*corev1.PodSpec)) (*sandbox.Scene, error) {
 			return d.Scene(ctx, t, true, mods...)
 		},
-		Hold: hold,
+		CodeAs: m.pod.ServesAs(t.Container), Hold: hold,
 		Services: func(name string) (string, bool) {
 			if s := d.service(name, m.workload.Home()); s != nil && s.addr.IsValid() {
 				return s.addr.String(), true

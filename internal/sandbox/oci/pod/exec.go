@@ -14,6 +14,7 @@ import (
 
 	"road/internal/sandbox"
 
+	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 	corev1 "k8s.io/api/core/v1"
 )
@@ -84,12 +85,11 @@ func (p *Pod) attempt(name string) (*attempt, error) {
 // execCommand makes the runtime's exec command; the process file must be removed
 // when it has been started or has failed.
 func (a *attempt) execCommand(argv []string) (*exec.Cmd, *execFiles, error) {
-	return a.execIn(a.p.o.RuncRoot, argv)
+	return a.execIn(a.p.o.RuncRoot, *a.spec.Process, argv)
 }
 
-// execIn is execCommand with the runtime's state in root.
-func (a *attempt) execIn(root string, argv []string) (*exec.Cmd, *execFiles, error) {
-	process := *a.spec.Process
+// execIn is execCommand with the runtime's state in root, and other settings.
+func (a *attempt) execIn(root string, process specs.Process, argv []string) (*exec.Cmd, *execFiles, error) {
 	process.Args = argv
 	b, err := json.Marshal(&process)
 	if err != nil {
@@ -174,8 +174,8 @@ func (a *attempt) execBy(ctx context.Context, start func(*exec.Cmd) error, argv 
 	return -1, fmt.Errorf("exec %s: %s", argv[0], lastError(files.log, cmd.ProcessState.String()))
 }
 
-// Agent starts the probe as an agent in a container, with the settings of
-// Exec, and gives its standard input and output: lines of package probe. Close
+// Agent starts the probe as an agent in a container, as what serves there is, and
+// gives its standard input and output: lines of package probe. Close
 // ends it. What it writes to its standard error is part of the error of a
 // failed Read.
 func (p *Pod) Agent(ctx context.Context, name string) (io.ReadWriteCloser, error) {
@@ -191,7 +191,8 @@ func (p *Pod) Agent(ctx context.Context, name string) (io.ReadWriteCloser, error
 
 // agent starts argv with the runtime's state in root.
 func (a *attempt) agent(ctx context.Context, root string, start func(*exec.Cmd) error, argv []string) (*agent, error) {
-	cmd, files, err := a.execIn(root, argv)
+	process, _ := a.likeServer()
+	cmd, files, err := a.execIn(root, process, argv)
 	if err != nil {
 		return nil, err
 	}

@@ -143,7 +143,7 @@ func TestSandboxUnder(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd, files, err := a.execIn(root, []string{"/app", ":mkdir", "/tmp/x"})
+	cmd, files, err := a.execIn(root, *a.spec.Process, []string{"/app", ":mkdir", "/tmp/x"})
 	if err != nil {
 		t.Fatal(err)
 	}
