@@ -370,7 +370,15 @@ func (w *walker) alone(ctx context.Context, p planned, stop *Stop) error {
 		return err
 	}
 	if t.diff == "" {
+		left := map[string]bool{}
+		for _, f := range p.step.Check(l.app) {
+			left[f.Workload] = true
+		}
 		for _, j := range jobs {
+			if !left[j.key.target.Workload] { // it had the protection as it came
+				w.book.alone[j.key] = w.book.at[1][j.key]
+				continue
+			}
 			w.book.alone[j.key] = Cell{Verdict: step.Unproven, Target: targetName(j.key.target),
 				Reason: w.mask.line("1.0 plus only this step does not run: " + t.reason)}
 		}
