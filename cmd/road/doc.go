@@ -30,6 +30,20 @@ The application as it came is 1.0. Each step leads to the next number. --to
 names the last stop; --only and --skip choose steps. All three take names and
 numbers.
 
+# What PATH lacks
+
+A Secret, ConfigMap, volume claim or service account that a pod refers to and no
+manifest declares is made for the walk, with "placeholder" for each key that is
+named; the report says so. road.yaml can give better values:
+
+	secrets: {db: {password: something}}
+	configMaps: {settings: {mode: fast}}
+
+Images that are built from PATH have no digest that a cluster could ask for.
+--registry HOST, or steps: {registry: HOST} in road.yaml, has the step
+pinned-image push them there and write the digests that the registry answers;
+steps: {registry: in-process} uses a registry inside road, for trying it out.
+
 # Keeping what was walked
 
 Walk works on a copy. --write brings what the done steps changed back to PATH at

@@ -22,6 +22,8 @@ type Config struct {
 	Steps     map[string]*Choices          // by step name
 	Secrets   map[string]map[string]string // by Secret name: values for what PATH refers to and lacks
 
+	ConfigMaps map[string]map[string]string // the same for ConfigMaps
+
 	tags     string         // "" or "stop"
 	registry string         // "", InProcess or a registry
 	lines    map[string]int // where a thing that Load looks up stands: "images web", "manifests k8s"

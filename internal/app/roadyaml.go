@@ -67,7 +67,8 @@ func (c *Config) read(s *strict, n *yaml.Node) {
 		}},
 		key{"foothold", func(n *yaml.Node) { c.readFoothold(s, n) }},
 		key{"steps", func(n *yaml.Node) { c.readSteps(s, n) }},
-		key{"secrets", func(n *yaml.Node) { c.readSecrets(s, n) }},
+		key{"secrets", func(n *yaml.Node) { c.Secrets = readValues(s, n, "secret") }},
+		key{"configMaps", func(n *yaml.Node) { c.ConfigMaps = readValues(s, n, "configMap") }},
 	)
 	if version != "road/v1" && n.Kind == yaml.MappingNode {
 		at := n
@@ -312,11 +313,13 @@ func (c *Config) readRegistry(s *strict, n *yaml.Node) {
 // ValidRegistry says whether name is InProcess or may be a registry's.
 func ValidRegistry(name string) bool { return name == InProcess || registryName.MatchString(name) }
 
-func (c *Config) readSecrets(s *strict, n *yaml.Node) {
-	c.Secrets = map[string]map[string]string{}
-	s.each(n, "secrets", func(k, v *yaml.Node) {
+// readValues reads what missing objects of a kind are made with.
+func readValues(s *strict, n *yaml.Node, kind string) map[string]map[string]string {
+	all := map[string]map[string]string{}
+	s.each(n, kind+"s", func(k, v *yaml.Node) {
 		var values map[string]string
-		s.table(&values, "secret "+k.Value)(v)
-		c.Secrets[k.Value] = values
+		s.table(&values, kind+" "+k.Value)(v)
+		all[k.Value] = values
 	})
+	return all
 }

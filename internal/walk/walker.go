@@ -93,6 +93,9 @@ func (w *walker) learnShape() error {
 			w.note(fmt.Sprintf("image %s is built from %s: %s", i.Ref, i.Build.Dockerfile.File, i.Build.Inferred))
 		}
 	}
+	for _, m := range a.Missing() {
+		w.note(made(m))
+	}
 	for _, p := range a.Problems {
 		w.report.Problems = append(w.report.Problems, w.mask.line(p.Error()))
 	}
@@ -100,6 +103,12 @@ func (w *walker) learnShape() error {
 		w.note("road.yaml names no checks: the application works when every pod gets ready and every Service port answers")
 	}
 	return nil
+}
+
+// made says what stands for an object that PATH lacks, and where to say better.
+func made(m *app.Missing) string {
+	where := map[string]string{"Secret": " (road.yaml: secrets)", "ConfigMap": " (road.yaml: configMaps)"}[m.Kind]
+	return fmt.Sprintf("%s: PATH lacks what it refers to; made here: %s%s", m.Pos, m, where)
 }
 
 func (w *walker) note(text string) {

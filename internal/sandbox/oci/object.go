@@ -8,7 +8,7 @@ import (
 )
 
 // secret gives the data of a Secret as the API server would store it: what PATH
-// declares, else what road.yaml gives for one that PATH lacks.
+// declares, else what stands for one that PATH lacks.
 func secret(a *app.App, namespace, name string) (map[string][]byte, bool) {
 	data := map[string][]byte{}
 	for _, o := range a.Objects {
@@ -24,7 +24,13 @@ func secret(a *app.App, namespace, name string) (map[string][]byte, bool) {
 		}
 		return data, true
 	}
-	values, ok := a.Config.Secrets[name]
+	return stand(a, "Secret", namespace, name)
+}
+
+// stand gives what stands for an object that PATH lacks.
+func stand(a *app.App, kind, namespace, name string) (map[string][]byte, bool) {
+	values, ok := a.Stand(kind, namespace, name)
+	data := map[string][]byte{}
 	for k, v := range values {
 		data[k] = []byte(v)
 	}
@@ -50,7 +56,7 @@ func configMap(a *app.App, namespace, name string, ca []byte) (map[string][]byte
 	if name == "kube-root-ca.crt" { // every namespace has it
 		return map[string][]byte{"ca.crt": ca}, true
 	}
-	return nil, false
+	return stand(a, "ConfigMap", namespace, name)
 }
 
 // accountOf names the service account of a pod.
