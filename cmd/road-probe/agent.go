@@ -45,7 +45,7 @@ var verbs map[string]verbFunc
 
 func init() { // not at its declaration: cancel and release look into what the others made
 	verbs = map[string]verbFunc{
-		probe.Status: on(status), probe.Environ: on(environ),
+		probe.Idle: on(idle), probe.Status: on(status), probe.Environ: on(environ),
 		probe.Read: on(read), probe.Write: on(write), probe.Rename: on(rename), probe.Symlink: on(symlink),
 		probe.Remove: on(remove), probe.Mkdir: on(mkdir), probe.Chmod: on(chmod), probe.Chown: on(chown),
 		probe.Stat: on(stat), probe.ReadDir: on(readDir), probe.Mknod: on(mknod), probe.Mount: on(mount),

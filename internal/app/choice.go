@@ -16,7 +16,8 @@ type rawChoice struct {
 	node *yaml.Node
 }
 
-// choice decodes the choice for a workload; one by ID wins over one by name.
+// choice decodes the choice for a workload: what holds for all, and over it that
+// by ID or else that by name.
 func (c *Config) choice(step string, w *Workload, into any) error {
 	choices := c.Steps[step]
 	if choices == nil {
@@ -24,10 +25,12 @@ func (c *Config) choice(step string, w *Workload, into any) error {
 	}
 	raw, ok := choices.workloads[w.ID()]
 	if !ok {
-		if raw, ok = choices.workloads[w.Name]; !ok {
-			return nil
-		}
+		raw, ok = choices.workloads[w.Name]
 	}
+	if !ok && len(choices.all) == 0 {
+		return nil
+	}
+	raw.node = withAll(choices, raw.node)
 	target := reflect.ValueOf(into).Elem()
 	old := reflect.New(target.Type()).Elem()
 	old.Set(target)
@@ -45,6 +48,23 @@ func (c *Config) choice(step string, w *Workload, into any) error {
 	}
 	slices.SortStableFunc(e.Problems, func(a, b Problem) int { return a.Line - b.Line })
 	return e
+}
+
+// withAll puts what is chosen for every workload below a workload's own choices.
+func withAll(c *Choices, own *yaml.Node) *yaml.Node {
+	if len(c.all) == 0 {
+		return own
+	}
+	n := &yaml.Node{Kind: yaml.MappingNode, Tag: "!!map", Line: c.Line}
+	if own != nil {
+		n.Content = slices.Clone(own.Content)
+	}
+	for i := 0; i < len(c.all); i += 2 {
+		if field(n, c.all[i].Value) == nil {
+			n.Content = append(n.Content, c.all[i], c.all[i+1])
+		}
+	}
+	return n
 }
 
 // references reports what road.yaml names and the application lacks.

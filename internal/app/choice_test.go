@@ -91,3 +91,39 @@ func TestNoRoadYAML(t *testing.T) {
 		}
 	}
 }
+
+// TestChoiceForAll has a choice for every workload give way to a workload's own.
+func TestChoiceForAll(t *testing.T) {
+	a, err := LoadFiles("x", map[string][]byte{"pod.yaml": []byte(pod), "road.yaml": []byte(`apiVersion: road/v1
+steps:
+  limits: {cpu: "2", memory: 1Gi}
+  seccomp:
+    profile: localhost
+    web: {profile: runtime-default}
+`)})
+	if err != nil || len(a.Problems) != 0 {
+		t.Fatal(dump(a, err))
+	}
+	for _, c := range []struct{ step, want string }{{"limits", "2 1Gi"}, {"seccomp", "runtime-default "}, {"other", "x "}} {
+		a.Config.Choose("other", "cpu", "y")
+		a.Config.Choose("other", "cpu", "x")
+		a.Config.Choose("seccomp", "profile", "all")
+		var got struct {
+			CPU     string `json:"cpu"`
+			Memory  string `json:"memory"`
+			Profile string `json:"profile"`
+		}
+		if err := a.Config.Choice(c.step, a.Workloads[0], &got); err != nil {
+			t.Fatal(err)
+		}
+		if s := got.CPU + got.Profile + " " + got.Memory; s != c.want {
+			t.Errorf("%s: %q", c.step, s)
+		}
+	}
+	var got struct {
+		Memory string `json:"memory"`
+	}
+	if err := a.Config.Choice("limits", a.Workloads[0], &got); err == nil || err.Error() != `road.yaml:3: steps: limits: web: unknown field "cpu"` {
+		t.Error(err)
+	}
+}

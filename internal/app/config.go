@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"slices"
 	"strings"
+
+	"go.yaml.in/yaml/v3"
 )
 
 // FileName is the name of the file, at the top of PATH, that holds what cannot
@@ -135,6 +137,7 @@ func (c *Config) StepKeys() []StepKey {
 // were written until the step asks for them in its own form.
 type Choices struct {
 	Line      int
+	all       []*yaml.Node // keys and values for every workload
 	workloads map[string]rawChoice
 }
 
@@ -147,6 +150,26 @@ func (c *Config) TagsByStop() bool { return c.tags == "stop" }
 // pushes, the images that are built from PATH ("steps: {registry: ...}"):
 // InProcess, a registry's name with folders behind it perhaps, or "" for nowhere.
 func (c *Config) Registry() string { return c.registry }
+
+// Choose chooses value for key in a step, for every workload for which road.yaml
+// does not choose otherwise, as the line "key: value" below the step's name would.
+func (c *Config) Choose(step, key, value string) {
+	if c.Steps == nil {
+		c.Steps = map[string]*Choices{}
+	}
+	if c.Steps[step] == nil {
+		c.Steps[step] = &Choices{}
+	}
+	scalar := func(s string) *yaml.Node { return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: s} }
+	s := c.Steps[step]
+	for i := 0; i < len(s.all); i += 2 {
+		if s.all[i].Value == key {
+			s.all = slices.Delete(slices.Clone(s.all), i, i+2)
+			break
+		}
+	}
+	s.all = append(s.all, scalar(key), scalar(value))
+}
 
 // Choice decodes what road.yaml chooses for workload in step into into, a
 // pointer to a struct with json tags. It leaves into as it was where nothing is

@@ -289,7 +289,12 @@ func (c *Config) readSteps(s *strict, n *yaml.Node) {
 		}
 		choices := &Choices{Line: k.Line, workloads: map[string]rawChoice{}}
 		s.each(v, "step "+k.Value, func(w, v *yaml.Node) {
-			if v.Kind != yaml.MappingNode {
+			switch v.Kind {
+			case yaml.ScalarNode: // for every workload
+				choices.all = append(choices.all, w, v)
+				return
+			case yaml.MappingNode:
+			default:
 				s.fault(v, "", "the choices for %s are a mapping", w.Value)
 			}
 			choices.workloads[w.Value] = rawChoice{w.Line, v}

@@ -76,6 +76,8 @@ type SeenInside struct {
 	Capabilities []string `json:"capabilities,omitempty"`
 
 	Peak *Peak `json:"peak,omitempty"` // nil where nobody measured
+
+	SysCalls *SysCalls `json:"sysCalls,omitempty"` // nil where nobody traced it
 }
 
 // A Peak is the most that any copy of a container used at once, from its start

@@ -22,6 +22,7 @@ type run struct {
 	ready  time.Duration
 	strict bool
 	hand   *handover // where what is done is kept: what to hand over; else nil
+	filter filterChoice
 	chosen chosen
 	source *source
 	format report.Format
@@ -50,6 +51,9 @@ func (r *run) prepare(args []string, s *selection) error {
 	if r.chosen, err = s.resolve(); err != nil {
 		errs = append(errs, err)
 	}
+	if err := r.filter.validate(); err != nil {
+		errs = append(errs, err)
+	}
 	if r.source, err = r.folder(args); err != nil {
 		errs = append(errs, err)
 	}
@@ -60,7 +64,7 @@ func (r *run) prepare(args []string, s *selection) error {
 func (r *run) options(e sandbox.Engine, dir string) (walk.Options, error) {
 	root, name, err := r.source.materialize(dir)
 	return walk.Options{Root: root, Name: name, Dir: dir, Steps: road(), Engine: e, To: r.chosen.to, Only: r.chosen.only,
-		Skip: r.chosen.skip, Ready: r.ready}, err
+		Skip: r.chosen.skip, Ready: r.ready, Choices: r.filter.choices()}, err
 }
 
 func (c *command) walk() *cobra.Command {
@@ -112,6 +116,7 @@ interrupted.`,
 	cmd.Flags().BoolVar(&write, "write", false, "write what the done steps changed back to PATH")
 	cmd.Flags().BoolVar(&commit, "commit", false, "write it, with one git commit for each done step")
 	cmd.Flags().StringVar(&r.engine.registry, "registry", "", "registry to which images that are built here are pushed, to be pinned by digest")
+	r.filter.flags(cmd)
 	cmd.Flags().BoolVar(&r.strict, "strict", false, "an attack that is unproven after its step counts as a failure")
 	return cmd
 }

@@ -15,6 +15,7 @@ type Edit struct {
 	Set    *Set
 	Lines  *Lines
 	Create []byte // a new file with this content; an error where the file exists
+	For    string // the workload that a new file is for, by app.Workload.ID; "" for the application's
 }
 
 // A Set gives a value its place in a YAML or JSON document.

@@ -15,7 +15,7 @@ import (
 // the file had. All new content is on disk before the first file is replaced, so
 // that a full disk or a missing right leaves every file as it was. Links that
 // lead out of root are an error; one that leads to another place inside root
-// stays, and what it leads to is replaced.
+// stays, and what it leads to is replaced. Folders of new files are made.
 func Write(root string, files Files) (err error) {
 	dir, err := os.OpenRoot(root)
 	if err != nil {
@@ -57,6 +57,9 @@ type staged struct{ temp, name string }
 // where it fails.
 func stage(dir *os.Root, name string, content []byte) (s staged, err error) {
 	if s.name, err = follow(dir, name); err != nil {
+		return s, err
+	}
+	if err := makeFolder(dir, path.Dir(s.name)); err != nil {
 		return s, err
 	}
 	mode, uid, gid, err := owner(dir, s.name)
@@ -107,6 +110,30 @@ func follow(dir *os.Root, name string) (string, error) {
 		name = path.Join(path.Dir(name), to)
 	}
 	return "", errors.New("too many links")
+}
+
+// makeFolder makes the folder of a new file where it is missing, with the owner
+// and the mode of the one that it is in.
+func makeFolder(dir *os.Root, name string) error {
+	_, err := dir.Stat(name)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err := makeFolder(dir, path.Dir(name)); err != nil {
+		return err
+	}
+	above, err := dir.Stat(path.Dir(name))
+	if err != nil {
+		return err
+	}
+	if err := dir.Mkdir(name, above.Mode().Perm()); err != nil {
+		return err
+	}
+	err = dir.Chmod(name, above.Mode()&(fs.ModePerm|fs.ModeSetgid)) // whatever the umask
+	if st, ok := above.Sys().(*syscall.Stat_t); ok && err == nil && os.Geteuid() == 0 {
+		err = dir.Chown(name, int(st.Uid), int(st.Gid))
+	}
+	return err
 }
 
 // owner says whose the file is and is to be: a new one belongs to the owner of

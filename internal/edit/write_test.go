@@ -71,7 +71,7 @@ func TestWriteRefusesToLeaveRoot(t *testing.T) {
 	os.Symlink(filepath.Join(outside, "a.yaml"), filepath.Join(dir, "link.yaml"))
 	os.Symlink("../"+filepath.Base(outside)+"/a.yaml", filepath.Join(dir, "dots.yaml"))
 	os.Mkdir(filepath.Join(dir, "dir.yaml"), 0o755)
-	for _, name := range []string{"folder/a.yaml", "link.yaml", "dots.yaml", "../" + filepath.Base(outside) + "/a.yaml", filepath.Join(outside, "a.yaml"), "dir.yaml", "missing/a.yaml"} {
+	for _, name := range []string{"folder/a.yaml", "link.yaml", "dots.yaml", "../" + filepath.Base(outside) + "/a.yaml", filepath.Join(outside, "a.yaml"), "dir.yaml"} {
 		err := Write(dir, Files{name: []byte("ours")})
 		if err == nil || !strings.HasPrefix(err.Error(), name+": ") {
 			t.Errorf("%s: %v, want an error that names it", name, err)
@@ -111,5 +111,38 @@ func TestWriteIsAllOrNothing(t *testing.T) {
 	}
 	if left, _ := filepath.Glob(filepath.Join(dir, ".*")); len(left) != 0 {
 		t.Errorf("left behind: %v", left)
+	}
+}
+
+// TestWriteMakesFolders puts a new file into a folder that is not there, which
+// belongs to whom the folder above belongs to.
+func TestWriteMakesFolders(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.Chmod(dir, 0o750); err != nil {
+		t.Fatal(err)
+	}
+	if os.Geteuid() == 0 {
+		if err := os.Chown(dir, 1234, 4321); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := Write(dir, Files{"a/b/c.json": []byte("{}")}); err != nil {
+		t.Fatal(err)
+	}
+	above, _ := os.Stat(dir)
+	for _, name := range []string{"a", "a/b", "a/b/c.json"} {
+		info, err := os.Stat(filepath.Join(dir, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if info.IsDir() && info.Mode() != above.Mode() {
+			t.Errorf("%s: mode %v", name, info.Mode())
+		}
+		if got, want := info.Sys().(*syscall.Stat_t), above.Sys().(*syscall.Stat_t); got.Uid != want.Uid || got.Gid != want.Gid {
+			t.Errorf("%s: owner %d:%d", name, got.Uid, got.Gid)
+		}
+	}
+	if err := Write(dir, Files{"../x/y": nil}); err == nil {
+		t.Error("a folder outside was made")
 	}
 }

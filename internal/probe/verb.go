@@ -4,6 +4,7 @@ package probe
 // result. A failure is an Error with the kernel's answer, except where the
 // result says otherwise. Times are milliseconds; 0 means the default.
 const (
+	Idle    = "idle"    // none, none: what the probe's own runtime does sooner or later, and nothing else
 	Status  = "status"  // none, string: /proc/self/status of the probe
 	Environ = "environ" // none, []string: the environment that the app has too
 

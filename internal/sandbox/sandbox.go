@@ -83,6 +83,11 @@ type DeployOptions struct {
 	// measured.
 	Attacked bool
 
+	// Trace has the system calls of every container recorded, which SysCalls gives
+	// once the deployment was stopped. Meanwhile all containers run under the runtime's
+	// default filter. It needs the power Audit.
+	Trace bool
+
 	// Name is put before the names of the deployment's pods, so that several can
 	// be told apart in ps and in logs: "2.0".
 	Name string
@@ -112,6 +117,11 @@ type Deployment interface {
 
 	// Learn adds what the running containers did so far to s.
 	Learn(ctx context.Context, s *app.Seen) error
+
+	// SysCalls adds to s what the containers of a stopped deployment called, which
+	// was deployed with Trace. The error says that not everything was recorded;
+	// nothing is added then.
+	SysCalls(s *app.Seen) error
 
 	// Front gives the workload and port that users reach, "" and 0 where there is none.
 	Front() (workload string, port int)
@@ -212,6 +222,10 @@ type Scene struct {
 	// outside.
 	Volume string
 
+	// Under says under what else than exactly the container's own settings the probe
+	// runs, "" where that is nothing; known once it has run.
+	Under func() string
+
 	// Favour gives the sandbox's pods precedence over this machine's other
 	// programs until undo is called, for an attack on what they share; nil where
 	// that cannot be done. For seconds only, and by one attack at a time.
@@ -254,6 +268,7 @@ type Node interface {
 	Processes() ([]Process, error) // of this container
 	Usage() (Usage, error)         // of the pod's cgroup
 	Keys() ([]string, error)       // lines of the host's /proc/keys, of the users of this container
+	Filter() (Filter, error)       // of the container's system calls
 }
 
 // A File is what the host's stat shows.
@@ -282,6 +297,13 @@ type Usage struct {
 	Throttled  int64         // periods in which it was held back
 	Processes  int64         // threads count, as in pids.current
 	WriteBytes int64         // bytes below the writable layer and emptyDirs
+}
+
+// A Filter is counted in names of system calls, of those that the machine knows.
+type Filter struct {
+	Known   int // by this machine
+	Allowed int // all of Known where there is no filter
+	Partly  int // of Allowed: with certain arguments only
 }
 
 // Host is a machine of the attacker's or a neighbour pod.

@@ -65,8 +65,11 @@ func without(edits []edit.Edit, a *app.App, leftOut map[string]string) []edit.Ed
 }
 
 // owners gives the workloads that an edit is for; none for an object that is no
-// workload and for a new file.
+// workload and for a new file that is for no workload alone.
 func owners(e edit.Edit, a *app.App) []string {
+	if e.For != "" {
+		return []string{e.For}
+	}
 	var ids []string
 	for _, w := range a.Workloads {
 		switch {

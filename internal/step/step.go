@@ -35,6 +35,10 @@ type Step struct {
 	// before Check and Fix.
 	Publish bool
 
+	// Trace says whether Fix wants the system calls of the application as it stands,
+	// which a run then records in Seen; nil where a step never does.
+	Trace func(*app.App) bool
+
 	// Trial finds by running what a workload cannot do without; nil where a step
 	// learns nothing that way.
 	Trial *Trial

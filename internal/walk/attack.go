@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 
 	"road/internal/app"
@@ -287,6 +288,9 @@ func (w *walker) act(ctx context.Context, a *step.Attack, scene *sandbox.Scene) 
 	limit, cancel := context.WithTimeout(ctx, w.o.Attack)
 	defer cancel()
 	out, err := a.Run(limit, scene)
+	if scene.Under != nil && a.Transport == step.Code && scene.Under() != "" {
+		out.Evidence = strings.TrimSpace(out.Evidence + "\n" + scene.Under())
+	}
 	c := Cell{Verdict: out.Verdict, Evidence: w.mask.evidence(out.Evidence), Reason: w.mask.line(out.Reason)}
 	switch {
 	case errors.Is(err, sandbox.ErrNoHole):
@@ -315,7 +319,7 @@ func (w *walker) prove(ctx context.Context, p planned, stop *Stop) error {
 	} else {
 		w.book.open(stop.Number, true)
 		last := w.report.Stops[len(w.report.Stops)-1]
-		stop.Evidence, stop.Figures.Capabilities = last.Evidence, last.Figures.Capabilities
+		stop.Evidence, stop.Figures.Capabilities, stop.Figures.Syscalls = last.Evidence, last.Figures.Capabilities, last.Figures.Syscalls
 	}
 	if w.peaceful {
 		return nil

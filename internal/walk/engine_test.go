@@ -30,6 +30,8 @@ type memory struct {
 	unready func(a *app.App, w *app.Workload) string
 	// learn is told what runs; it adds what that showed.
 	learn func(a *app.App, s *app.Seen)
+	// calls is told what was traced; it adds its system calls.
+	calls func(a *app.App, s *app.Seen) error
 	// dial connects clients to Services.
 	dial func(ctx context.Context, addr string) (net.Conn, error)
 
@@ -58,7 +60,7 @@ func (m *memory) Deploy(_ context.Context, a *app.App, o sandbox.DeployOptions) 
 			m.t.Errorf("two deployments at once with the claims %q", o.Claims)
 		}
 	}
-	d := &memoryDeployment{m: m, app: a, claims: o.Claims}
+	d := &memoryDeployment{m: m, app: a, claims: o.Claims, traced: o.Trace}
 	m.running = append(m.running, d)
 	m.deployed = append(m.deployed, o.Name+" "+o.Claims)
 	return d, nil
@@ -78,6 +80,7 @@ type memoryDeployment struct {
 	m      *memory
 	app    *app.App
 	claims string
+	traced bool
 }
 
 func (d *memoryDeployment) Ready(ctx context.Context) error {
@@ -123,6 +126,13 @@ func (d *memoryDeployment) Learn(_ context.Context, s *app.Seen) error {
 		d.m.learn(d.app, s)
 	}
 	return nil
+}
+
+func (d *memoryDeployment) SysCalls(s *app.Seen) error {
+	if !d.traced {
+		d.m.t.Error("the calls of a deployment that is not traced")
+	}
+	return d.m.calls(d.app, s)
 }
 
 func (d *memoryDeployment) Front() (string, int) { return "", 0 }

@@ -33,6 +33,7 @@ const (
 	Building  Phase = "build"
 	Starting  Phase = "start"
 	Checking  Phase = "checks"
+	Tracing   Phase = "trace"
 	Attacking Phase = "attacks"
 	Control   Phase = "control"
 )

@@ -73,6 +73,7 @@ func (w *walker) evidence(ctx context.Context, stop *Stop) error {
 	line("outside", strconv.Itoa(server.UID), server.PID)
 	stop.Evidence = append(stop.Evidence, Evidence{"ps", strings.TrimRight(w.mask.text(b.String()), "\n")})
 	w.granted(limit, scene.Foothold, stop)
+	w.filtered(scene.Node, stop)
 	return ctx.Err()
 }
 
@@ -104,6 +105,17 @@ func (w *walker) granted(ctx context.Context, f sandbox.Foothold, stop *Stop) {
 	if len(lines) > 0 {
 		stop.Evidence = append(stop.Evidence, Evidence{"status", w.mask.text(strings.Join(lines, "\n"))})
 	}
+}
+
+// filtered counts the system calls that the front's filter lets through.
+func (w *walker) filtered(n sandbox.Node, stop *Stop) {
+	f, err := n.Filter()
+	if err != nil {
+		return
+	}
+	stop.Figures.Syscalls = f.Allowed
+	stop.Evidence = append(stop.Evidence, Evidence{"filter",
+		fmt.Sprintf("%d of %d system calls allowed, %d of them with certain arguments only", f.Allowed, f.Known, f.Partly)})
 }
 
 // uidInside asks inside the container who a process runs as; "?" where nothing

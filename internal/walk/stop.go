@@ -144,6 +144,8 @@ type taken struct {
 	leftOut map[string]string // by workload: why it was left out
 	tried   map[string]bool   // by workload: a trial was made
 	kept    map[string]string // by workload: what a trial showed that it needs
+
+	retraced bool // system calls were recorded once more
 }
 
 // take fixes, builds and runs a step in a lane until the application works with
@@ -153,6 +155,9 @@ type taken struct {
 func (w *walker) take(ctx context.Context, l *lane, p planned, stop *Stop) (*taken, error) {
 	t := &taken{leftOut: map[string]string{}, tried: map[string]bool{}, kept: map[string]string{}}
 	previous := l.app
+	if err := w.trace(ctx, l, p, stop); err != nil {
+		return nil, err
+	}
 	for try := 1; ; try++ {
 		c, err := w.fix(l, p, t.leftOut)
 		if err != nil {
@@ -184,6 +189,9 @@ func (w *walker) take(ctx context.Context, l *lane, p planned, stop *Stop) (*tak
 			return nil, err
 		}
 		l.app = previous
+		if err := w.traceAgain(ctx, l, p, stop, t, broken); err != nil {
+			return nil, err
+		}
 		learned := jsonOf(previous.Seen.Containers) != before
 		w.emit(Note{w.mask.line(fmt.Sprintf("%s: %s%s", p.step.Name, broken.reason, map[bool]string{true: "; trying again with what it showed"}[learned]))})
 		if learned && try < maxTries {

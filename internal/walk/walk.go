@@ -31,6 +31,8 @@ type Options struct {
 	Only []string // names of the steps to walk; empty means all
 	Skip []string // names of the steps to pass by
 
+	Choices []Choice // beside those of road.yaml, which has the last word for single workloads
+
 	Ready  time.Duration // how long the application may take to get ready; default 120 s
 	Attack time.Duration // how long one attack may take; default 120 s
 	Settle time.Duration // how long a check is tried again; default 10 s
@@ -38,6 +40,9 @@ type Options struct {
 	Events func(Event) // told what happens, one at a time; may be nil
 	Keep   func(Kept)  // told what each done step changed, in order; may be nil
 }
+
+// A Choice is one for every workload, as road.yaml has it below a step's name.
+type Choice struct{ Step, Key, Value string }
 
 // An InputError says that the application, as it came, cannot be walked: the
 // user has to change something in it.

@@ -66,7 +66,7 @@ func start(ctx context.Context, o Options, what string) (*walker, error) {
 		return w, err
 	}
 	for _, l := range []*lane{w.original, w.lane} {
-		a, err := app.Load(l.dir)
+		a, err := w.load(l.dir)
 		if err != nil {
 			return w, &InputError{Err: err}
 		}
@@ -74,6 +74,18 @@ func start(ctx context.Context, o Options, what string) (*walker, error) {
 		l.app = a
 	}
 	return w, w.learnShape()
+}
+
+// load reads a folder, with the caller's choices.
+func (w *walker) load(dir string) (*app.App, error) {
+	a, err := app.Load(dir)
+	if err != nil {
+		return nil, err
+	}
+	for _, c := range w.o.Choices {
+		a.Config.Choose(c.Step, c.Key, c.Value)
+	}
+	return a, nil
 }
 
 // learnShape takes from the application what holds for the whole walk.
@@ -160,7 +172,7 @@ func (w *walker) progress(stop *Stop) sandbox.Progress {
 
 // reload reads the lane's folder again; what was seen goes along.
 func (w *walker) reload(l *lane, stop int) error {
-	a, err := app.Load(l.dir)
+	a, err := w.load(l.dir)
 	if err != nil {
 		return err
 	}

@@ -20,7 +20,7 @@ var explain string
 
 // Step puts every container under the runtime's default seccomp filter.
 var Step = &step.Step{
-	Name:    "seccomp",
+	Name:    name,
 	Title:   "Filter system calls",
 	Explain: explain,
 	Refs: []step.Ref{
@@ -34,25 +34,45 @@ var Step = &step.Step{
 	Fix:     fix,
 	Weaken:  weaken,
 	Attacks: attacks,
+	Trace:   trace,
 }
 
-// check finds the pods and containers without a filter.
+// check finds the pods and containers without a filter, and those without one of
+// their own that are to have it.
 func check(a *app.App) []step.Finding {
 	var f []step.Finding
 	for _, w := range a.Workloads {
 		for _, g := range gaps(w) {
 			f = append(f, g.finding)
 		}
+		for _, c := range unprofiled(a, w) {
+			s := callsOf(a, c)
+			f = append(f, step.Finding{
+				Pos: c.Pos("securityContext", "seccompProfile"), Workload: w.ID(), Container: c.Spec.Name,
+				Message: fmt.Sprintf("container %q has no system call filter of its own", c.Spec.Name),
+				Hint:    "write a profile of what it calls, and set seccompProfile: {type: Localhost}", NeedsRun: s == nil || len(s.Names) == 0,
+			})
+		}
 	}
 	step.Sort(f)
 	return f
 }
 
-// fix writes the runtime's default filter where check finds none.
+// fix writes the runtime's default filter where check finds none, and the
+// profiles of those that are to have their own.
 func fix(a *app.App) ([]edit.Edit, error) {
 	var edits []edit.Edit
+	names := namesOf(a)
 	for _, w := range a.Workloads {
+		if _, err := ownProfile(a, w); err != nil {
+			return nil, err
+		}
+		own, got := fixProfiles(a, w, names)
+		edits = append(edits, own...)
 		for _, g := range gaps(w) {
+			if g.container != "" && got[g.container] {
+				continue
+			}
 			e := &edit.Set{Doc: w.Doc, Path: g.path.Join("seccompProfile"), Value: edit.Map{{Key: "type", Value: string(corev1.SeccompProfileTypeRuntimeDefault)}}}
 			if g.typed {
 				e.Path, e.Value = e.Path.Join("type"), string(corev1.SeccompProfileTypeRuntimeDefault)
@@ -71,12 +91,14 @@ type gap struct {
 	finding step.Finding
 	path    app.Path // of the security context
 	typed   bool     // it names a type, which is the wrong one
+
+	container string // path of its container; "" for the pod's
 }
 
 // gaps finds those of a pod: the pod's own where a container counts on it, and
 // those of containers that say otherwise.
 func gaps(w *app.Workload) []gap {
-	if w.Pod.OS != nil && w.Pod.OS.Name == corev1.Windows {
+	if windows(w) {
 		return nil // knows no such thing
 	}
 	var pod *corev1.SeccompProfile
@@ -98,7 +120,7 @@ func gaps(w *app.Workload) []gap {
 				Pos: c.Pos("securityContext", "seccompProfile", "type"), Workload: w.ID(), Container: c.Spec.Name,
 				Message: fmt.Sprintf("container %q lets every system call through (seccompProfile: %s)", c.Spec.Name, p.Type),
 				Hint:    "set it to RuntimeDefault",
-			}, c.Path.Join("securityContext"), p.Type != ""})
+			}, c.Path.Join("securityContext"), p.Type != "", c.Path.String()})
 		}
 	}
 	if pod != nil && !filters(pod) || pod == nil && inherits {
@@ -107,7 +129,7 @@ func gaps(w *app.Workload) []gap {
 			Pos: w.Pos(at.Join("seccompProfile")), Workload: w.ID(),
 			Message: "the pod names no filter for system calls, so every one goes through",
 			Hint:    "set seccompProfile: {type: RuntimeDefault} in the pod's securityContext",
-		}, at, false}
+		}, at, false, ""}
 		if pod != nil {
 			g.typed = pod.Type != ""
 			g.finding.Pos = w.Pos(at.Join("seccompProfile", "type"))

@@ -44,6 +44,7 @@ type deployment struct {
 
 	mu        sync.Mutex
 	calls     calls
+	tracer    *tracer                        // nil where system calls are not recorded
 	peaks     map[string]map[string]pod.Peak // by workload and container, of all their pods
 	members   []*member
 	starting  int   // workloads whose pods are still being created
@@ -97,7 +98,10 @@ func (e *engine) Deploy(ctx context.Context, a *app.App, o sandbox.DeployOptions
 	}
 	// The deployment outlives the call that made it; Stop ends it.
 	d.ctx, d.cancel = context.WithCancel(context.WithoutCancel(ctx))
-	if err := errors.Join(d.setPolicies(), d.addServices()); err != nil {
+	if o.Trace {
+		err = d.beginTrace(ctx)
+	}
+	if err := errors.Join(err, d.setPolicies(), d.addServices()); err != nil {
 		return nil, errors.Join(err, d.Stop(context.WithoutCancel(ctx)))
 	}
 	if err := d.startAll(ctx); err != nil {
@@ -361,7 +365,7 @@ func (m *member) close(grace int64) error {
 }
 
 // Stop ends the application and everything around it.
-func (d *deployment) Stop(context.Context) error {
+func (d *deployment) Stop(ctx context.Context) error {
 	d.cancel()
 	d.work.Wait()
 	d.mu.Lock()
@@ -377,6 +381,9 @@ func (d *deployment) Stop(context.Context) error {
 		errs = append(errs, f.Close())
 	}
 	errs = append(errs, d.end(members))
+	if d.tracer != nil {
+		d.tracer.end(ctx)
+	}
 	for _, c := range clients {
 		errs = append(errs, c.Close())
 	}

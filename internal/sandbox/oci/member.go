@@ -85,7 +85,9 @@ func (d *deployment) podOptions(m *member, id, ns string, o memberOptions) pod.O
 	}
 	w := d.e.w
 	var measure func(string, pod.Peak)
+	var trace *pod.Trace
 	if o.serves {
+		trace = d.trace(m.workload.ID())
 		measure = func(container string, p pod.Peak) { d.measured(m.workload.ID(), container, p) }
 	}
 	return pod.Options{
@@ -96,6 +98,7 @@ func (d *deployment) podOptions(m *member, id, ns string, o memberOptions) pod.O
 		CgroupParent: d.node, RuncRoot: filepath.Join(w.Run, "runc"), Runtime: d.e.o.Runtime, HostProc: w.HostProc,
 		Env: envVars(serviceEnv(d.services, ns, o.spec)), Sources: d.sources(m, ns, o),
 		ProbePath: d.e.o.Probe, Scratch: m.scratch, Measure: measure,
+		SeccompDirs: seccompDirs(d.app, m.workload), Trace: trace,
 	}
 }
 

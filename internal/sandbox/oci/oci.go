@@ -20,6 +20,7 @@ import (
 	"road/internal/app"
 	"road/internal/image"
 	"road/internal/sandbox"
+	"road/internal/sandbox/oci/audit"
 	"road/internal/sandbox/oci/network"
 	"road/internal/sandbox/oci/standin"
 	"road/internal/sandbox/oci/world"
@@ -62,6 +63,7 @@ type engine struct {
 	first    map[string]*image.Image              // by image name: as it was prepared first
 	attacker *network.Endpoint
 	around   map[sandbox.StandIn]*standin.Server
+	baseline *baseline // of the probe
 }
 
 var _ sandbox.Engine = (*engine)(nil)
@@ -85,7 +87,7 @@ func New(ctx context.Context, o Options) (sandbox.Engine, error) {
 	if o.Probe, err = installProbe(o.Probe, w.Run); err != nil {
 		return nil, err
 	}
-	e := &engine{o: o, w: w, prepared: map[*app.App]map[string]*image.Image{}, first: map[string]*image.Image{}}
+	e := &engine{o: o, w: w, prepared: map[*app.App]map[string]*image.Image{}, first: map[string]*image.Image{}, baseline: &baseline{}}
 	e.info = sandbox.Info{Name: "oci", Runtime: version, Kernel: kernelVersion(), Lacks: map[sandbox.Power]string{}}
 	users := make(chan error, 1)
 	go func() { users <- e.proveUsers(ctx) }() // beside the network, which takes as long
@@ -100,6 +102,9 @@ func New(ctx context.Context, o Options) (sandbox.Engine, error) {
 	}
 	if err := e.net.ProvePolicies(ctx); err != nil {
 		e.info.Lacks[sandbox.NetworkPolicy] = err.Error()
+	}
+	if why := audit.Prove(ctx, w.AuditFault, e.inHost); why != "" {
+		e.info.Lacks[sandbox.Audit] = why
 	}
 	if err := <-users; err != nil {
 		e.info.Lacks[sandbox.UserNamespaces] = err.Error()

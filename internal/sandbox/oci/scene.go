@@ -39,6 +39,7 @@ type foothold struct {
 
 	mu    sync.Mutex
 	agent *probe.Client // started by the first Code
+	under string        // what else the agent runs under than the app does
 	from  sandbox.Client
 }
 
@@ -105,7 +106,7 @@ func (f *foothold) Code(ctx context.Context, verb string, args, into any) error 
 	f.mu.Lock()
 	agent := f.agent
 	if agent == nil {
-		stream, err := f.p.pod.Agent(context.WithoutCancel(ctx), f.container)
+		stream, err := f.start(context.WithoutCancel(ctx))
 		if err == nil {
 			agent, err = probe.NewClient(stream)
 		}
@@ -270,7 +271,7 @@ func (d *deployment) scene(ctx context.Context, m *member, t sandbox.Target, own
 	s := &sandbox.Scene{
 		App: d.app, Target: t, Foothold: f, Node: node, Attacker: attacker, Neighbour: neighbour,
 		Control: control{d.e.around, m.end.IP, time.Now()}, Registry: &source{d, m.workload, t}, Addr: m.end.Addr(),
-		Volume: pod.ScratchDestination, Plant: m.plant(d.e.o.Probe), Favour: func() (func() error, error) { return d.e.w.Favour(m.pod.Cgroup()) },
+		Under: f.runsUnder, Volume: pod.ScratchDestination, Plant: m.plant(d.e.o.Probe), Favour: func() (func() error, error) { return d.e.w.Favour(m.pod.Cgroup()) },
 		Fresh: func(ctx context.Context, mods ...func(*corev1.PodSpec)) (*sandbox.Scene, error) {
 			return d.Scene(ctx, t, true, mods...)
 		},

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"road/internal/sandbox"
+	"road/internal/sandbox/oci/filter"
 
 	"golang.org/x/sys/unix"
 )
@@ -84,6 +85,15 @@ func (n *Node) open(name string, flags uint64) (int, error) {
 		return -1, &os.PathError{Op: "open", Path: name, Err: err}
 	}
 	return fd, nil
+}
+
+// Filter counts what the container's filter lets through.
+func (n *Node) Filter() (sandbox.Filter, error) {
+	f, _, err := n.p.Filter(n.c.spec.Name)
+	if err != nil {
+		return sandbox.Filter{}, err
+	}
+	return filter.Count(f), nil
 }
 
 // Processes lists the container's processes with their PIDs on the host, those

@@ -3,9 +3,9 @@ package pod
 import (
 	"os/exec"
 	"runtime"
-	"slices"
 
 	"road/internal/sandbox/oci/audit"
+	"road/internal/sandbox/oci/filter"
 
 	"github.com/containerd/containerd/v2/contrib/seccomp"
 	"github.com/opencontainers/runtime-spec/specs-go"
@@ -36,22 +36,10 @@ func (a *attempt) filter(s *specs.Spec) (*specs.LinuxSeccomp, error) {
 	if privileged(effective(a.p.spec.SecurityContext, a.c.spec)) {
 		f = nil
 	} else {
-		f = logging(seccomp.DefaultProfile(s))
+		f = filter.Logging(seccomp.DefaultProfile(s))
 	}
 	a.p.o.Trace.Filter(a.c.spec.Name, f)
 	return f, nil
-}
-
-// logging gives a filter that logs all that f allows.
-func logging(f *specs.LinuxSeccomp) *specs.LinuxSeccomp {
-	l := *f
-	l.Syscalls = slices.Clone(f.Syscalls)
-	for i := range l.Syscalls {
-		if l.Syscalls[i].Action == specs.ActAllow {
-			l.Syscalls[i].Action = specs.ActLog
-		}
-	}
-	return &l
 }
 
 // startTraced starts the runtime for something that is part of the container.

@@ -28,6 +28,16 @@ func (p *Pod) Filter(name string) (f *specs.LinuxSeccomp, localhost bool, err er
 	return a.spec.Linux.Seccomp, field != nil && field.Type == corev1.SeccompProfileTypeLocalhost, nil
 }
 
+// Spec gives the OCI spec of a container that runs, nil of one that does not. It
+// must not be changed.
+func (p *Pod) Spec(name string) *specs.Spec {
+	a, err := p.attempt(name)
+	if err != nil {
+		return nil
+	}
+	return a.spec
+}
+
 // AgentUnder is Agent under another system call filter than the container's: a
 // profile that was learned from a program may be too tight for the probe to start
 // at all. session, where it is not nil, is told the probe's audit session before

@@ -15,6 +15,8 @@ import (
 	"syscall"
 	"time"
 
+	"road/internal/sandbox/oci/audit"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -101,7 +103,7 @@ func start(r *run, o Options) (*supervisor, error) {
 	c := exec.Command("/proc/self/exe")
 	c.Args = os.Args
 	c.Env = append(os.Environ(), marker+"="+encode(settings{
-		Part: "init", ID: r.id, State: r.state, Nameservers: nameservers(string(conf))}))
+		Part: "init", ID: r.id, State: r.state, Nameservers: nameservers(string(conf)), AuditFault: audit.Fault()}))
 	c.ExtraFiles = files
 	c.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWNS | unix.CLONE_NEWPID |
 		unix.CLONE_NEWNET | unix.CLONE_NEWIPC | unix.CLONE_NEWUTS}

@@ -31,6 +31,7 @@ type settings struct {
 	ID          string
 	State       string
 	Nameservers []string
+	AuditFault  string
 }
 
 // message is a line to the supervisor.

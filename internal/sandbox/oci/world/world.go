@@ -47,6 +47,9 @@ type World struct {
 	// Nameservers are the addresses of the host's own name servers.
 	Nameservers []string
 
+	// AuditFault is what audit.Fault said of the host.
+	AuditFault string
+
 	report *os.File // to the supervisor
 }
 
@@ -78,6 +81,7 @@ func arrive(s settings) {
 		HostProc:    fmt.Sprintf("/proc/self/fd/%d", workerHostProc),
 		HostNet:     workerHostNet,
 		Nameservers: s.Nameservers,
+		AuditFault:  s.AuditFault,
 		report:      os.NewFile(workerReport, "report"),
 	}
 }
