@@ -46,7 +46,11 @@ func write(_ context.Context, _ *agent, args probe.WriteArgs) (any, error) {
 	if args.Append {
 		flags = os.O_WRONLY | os.O_CREATE | os.O_APPEND
 	}
-	f, err := os.OpenFile(args.Path, flags, 0o644)
+	mode := os.FileMode(0o644)
+	if args.Mode != 0 {
+		mode = os.FileMode(args.Mode & 0o777)
+	}
+	f, err := os.OpenFile(args.Path, flags, mode)
 	if err != nil {
 		return nil, err
 	}
@@ -54,12 +58,20 @@ func write(_ context.Context, _ *agent, args probe.WriteArgs) (any, error) {
 	if _, err := f.Write(args.Data); err != nil {
 		return nil, err
 	}
-	if args.Mode != 0 { // after the content: writing takes setuid away
+	// After the content: writing takes setuid away. A new file may have its mode
+	// already, and then a filter that refuses to change modes holds nobody up.
+	if args.Mode != 0 && !hasMode(f, args.Mode) {
 		if err := unix.Fchmod(int(f.Fd()), args.Mode); err != nil {
 			return nil, failed("chmod", args.Path, err)
 		}
 	}
 	return nil, f.Close()
+}
+
+// hasMode says whether an open file has a mode, as in chmod(1).
+func hasMode(f *os.File, mode uint32) bool {
+	var st unix.Stat_t
+	return unix.Fstat(int(f.Fd()), &st) == nil && st.Mode&0o7777 == mode
 }
 
 func rename(_ context.Context, _ *agent, args probe.FromTo) (any, error) {

@@ -2,11 +2,15 @@ package main
 
 import (
 	"context"
+	"errors"
 	"io"
+	"io/fs"
 	"os"
+	"os/exec"
 	"runtime"
 	"runtime/debug"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -45,11 +49,28 @@ func idle(_ context.Context, _ *agent, _ none) (any, error) {
 	debug.FreeOSMemory()
 	threads.Wait()
 	<-loop
-	return nil, idleFiles()
+	return nil, errors.Join(idleFiles(), idleProgram())
 }
 
-// idleFiles reads a file to its end, and waits in vain for a pipe.
+// idleProgram starts a program and ends it, as attacks do that bring one along:
+// how Go does that is the probe's business, and must not pass for a block.
+func idleProgram() error {
+	cmd := exec.Command(self, "hold")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Stdout, cmd.Stderr = io.Discard, io.Discard
+	p, err := start(cmd)
+	if err == nil {
+		p.kill()
+	}
+	return err
+}
+
+// idleFiles reads a file to its end, removes one that is not there, as attacks
+// tidy up behind them, and waits in vain for a pipe.
 func idleFiles() error {
+	if err := os.Remove("/.road/none"); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
 	if _, err := os.ReadFile("/proc/self/status"); err != nil {
 		return err
 	}
