@@ -195,13 +195,28 @@ func fixProfiles(a *app.App, w *app.Workload, names namer) (edits []edit.Edit, g
 		}
 		file := names.name(c)
 		got[c.Path.String()] = true
-		edits = append(edits,
-			edit.Edit{File: path.Join(path.Dir(w.File), file), Create: profileFor(s).render(), For: w.ID()},
-			edit.Edit{File: w.File, Set: &edit.Set{Doc: w.Doc, Path: c.Path.Join("securityContext", "seccompProfile"),
-				Value:   edit.Map{{Key: "type", Value: string(corev1.SeccompProfileTypeLocalhost)}, {Key: "localhostProfile", Value: file}},
-				Comment: comment(s)}})
+		edits = append(edits, edit.Edit{File: path.Join(path.Dir(w.File), file), Create: profileFor(s).render(), For: w.ID()})
+		edits = append(edits, refer(c, file, comment(s))...)
 	}
 	return edits, got
+}
+
+// refer has c's security context name the profile. One that names another type
+// keeps its place and its comments.
+func refer(c *app.Container, file, comment string) []edit.Edit {
+	at := c.Path.Join("securityContext", "seccompProfile")
+	set := func(p app.Path, v any, comment string) edit.Edit {
+		return edit.Edit{File: c.Workload.File, Set: &edit.Set{Doc: c.Workload.Doc, Path: p, Value: v, Comment: comment}}
+	}
+	if c.Workload.Has(at.Join("type")) {
+		return []edit.Edit{
+			set(at.Join("type"), string(corev1.SeccompProfileTypeLocalhost), ""),
+			set(at.Join("localhostProfile"), file, comment),
+		}
+	}
+	return []edit.Edit{set(at, edit.Map{
+		{Key: "type", Value: string(corev1.SeccompProfileTypeLocalhost)},
+		{Key: "localhostProfile", Value: file}}, comment)}
 }
 
 // comment says where a profile holds, and where it has to be.
