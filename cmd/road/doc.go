@@ -39,6 +39,11 @@ named; the report says so. road.yaml can give better values:
 	secrets: {db: {password: something}}
 	configMaps: {settings: {mode: fast}}
 
+Where PATH has no Dockerfile for an image, it is pulled. It may also lie in PATH
+as a docker save file or the folder of an OCI layout:
+
+	images: {web: {archive: images/web.tar}}
+
 Images that are built from PATH have no digest that a cluster could ask for.
 --registry HOST, or steps: {registry: HOST} in road.yaml, has the step
 pinned-image push them there and write the digests that the registry answers;

@@ -202,6 +202,10 @@ type Image struct {
 	Ref   string // as written in the manifest: "redis:8", "web@sha256:..."
 	Name  string // Ref without tag and digest
 	Build *Build // how it is built from PATH; nil where it comes from elsewhere
+
+	// Archive is the file or folder of PATH that holds the image as it is,
+	// slash-separated, relative to App.Root; "" for none.
+	Archive string
 }
 
 // A Build ties an image to the Dockerfile that makes it.

@@ -3,6 +3,8 @@ package app
 import (
 	"fmt"
 	"maps"
+	"os"
+	"path/filepath"
 	"reflect"
 	"slices"
 	"strings"
@@ -81,6 +83,12 @@ func (l *loader) references() {
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.Images)) {
 		i := c.Images[name]
+		if i.Archive != "" {
+			if why := l.unreachable(i.Archive); why != "" {
+				missing(c.lines["images "+name], "name a docker save file or the folder of an OCI layout, relative to PATH", "image %s: %s: %s", name, i.Archive, why)
+			}
+			continue
+		}
 		d := a.Dockerfile(i.file(l.exists))
 		if d == nil && !l.exists(i.file(l.exists)) {
 			missing(c.lines["images "+name], "name the folder that holds its Dockerfile", "image %s: there is no %s", name, i.file(l.exists))
@@ -104,6 +112,23 @@ func (l *loader) references() {
 			}
 		}
 	}
+}
+
+// unreachable says why a file of PATH cannot be used; "" where it can, and where
+// the application lies in memory.
+func (l *loader) unreachable(name string) string {
+	if l.app.Root == "" {
+		return ""
+	}
+	dir, err := os.OpenRoot(l.app.Root)
+	if err != nil {
+		return reason(err)
+	}
+	defer dir.Close()
+	if _, err := dir.Stat(filepath.FromSlash(name)); err != nil {
+		return reason(err)
+	}
+	return ""
 }
 
 // named says whether any workload has that name.

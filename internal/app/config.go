@@ -31,13 +31,17 @@ type Config struct {
 	lines    map[string]int // where a thing that Load looks up stands: "images web", "manifests k8s"
 }
 
-// An ImageConfig says how one image is built. In YAML it is a mapping, or only
+// An ImageConfig says where one image comes from. In YAML it is a mapping, or only
 // the name of the context folder.
 type ImageConfig struct {
 	Context    string
 	Dockerfile string // relative to Context, or where it does not stand there to Root; default: Dockerfile
 	Target     string
 	Args       map[string]string
+
+	// Archive is a file or folder that holds the image as it is, in place of all
+	// others: a docker save file or an OCI layout.
+	Archive string
 }
 
 // A Check is one thing that a legitimate client does. Exactly one of HTTP, TCP

@@ -129,7 +129,11 @@ func (c *Config) readImages(s *strict, n *yaml.Node) {
 				key{"context", func(n *yaml.Node) { i.Context = s.inside(n, "context") }},
 				key{"dockerfile", func(n *yaml.Node) { i.Dockerfile = s.inside(n, "dockerfile") }},
 				key{"target", s.str(&i.Target, "target")},
-				key{"args", s.table(&i.Args, "args")})
+				key{"args", s.table(&i.Args, "args")},
+				key{"archive", func(n *yaml.Node) { i.Archive = s.inside(n, "archive") }})
+			if i.Archive != "" && len(v.Content) > 2 {
+				s.fault(v, "leave the other keys out", "image %s comes from an archive, so it is not built", k.Value)
+			}
 		}
 		if name := imageName(k.Value); name != k.Value {
 			s.fault(k, "write "+name, "an image's name here has no tag and no digest")

@@ -12,7 +12,9 @@ import (
 func (l *loader) dockerfiles() {
 	named := map[string]bool{}
 	for _, i := range l.app.Config.Images {
-		named[i.file(l.exists)] = true
+		if i.Archive == "" {
+			named[i.file(l.exists)] = true
+		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(l.files)) {
 		if !isDockerfileName(name) && !named[name] || l.single {
@@ -51,7 +53,9 @@ func (l *loader) images() {
 		}
 	}
 	for _, i := range a.Images {
-		if c, ok := a.Config.Images[i.Name]; ok {
+		if c, ok := a.Config.Images[i.Name]; ok && c.Archive != "" {
+			i.Archive = c.Archive
+		} else if ok {
 			i.Build = l.chosenBuild(c)
 		} else {
 			i.Build = l.buildByName(i.Name)

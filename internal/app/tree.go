@@ -111,7 +111,7 @@ func (t *tree) readNamed(dir *os.Root) {
 			info, err := dir.Lstat(name)
 			return err == nil && info.Mode().IsRegular()
 		}
-		if name := i.file(regular); t.files[name] == nil && regular(name) {
+		if name := i.file(regular); i.Archive == "" && t.files[name] == nil && regular(name) {
 			t.read(dir, name)
 		}
 	}

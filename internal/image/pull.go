@@ -3,18 +3,13 @@ package image
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
-	"strings"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
-	"github.com/google/go-containerregistry/pkg/v1/layout"
-	"github.com/google/go-containerregistry/pkg/v1/tarball"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
@@ -26,19 +21,10 @@ type pulled struct {
 	Config ocispec.ImageConfig
 }
 
-// Pull finds ref: in an OCI layout or a docker save file ("oci:DIR",
-// "docker-archive:FILE", or the file's name alone), in its registry, in the
-// store where no registry answers, or makes it from packages. A tag whose digest
+// Pull finds ref: in its registry, in the store where no registry answers, or makes it from packages. A tag whose digest
 // has not changed in the registry is taken from the store. progress may be nil.
 func (s *Store) Pull(ctx context.Context, ref string, progress func(line string)) (*Image, error) {
 	say := sayer(progress)
-	img, err := localImage(ref)
-	if err != nil {
-		return nil, fmt.Errorf("image %q: %w", ref, err)
-	}
-	if img != nil {
-		return s.unpacked(ctx, ref, img, nil, say)
-	}
 	r, err := name.ParseReference(ref)
 	if err != nil {
 		return nil, fmt.Errorf("image %q: %w", ref, err)
@@ -62,6 +48,7 @@ func (s *Store) Pull(ctx context.Context, ref string, progress func(line string)
 	if asked != "" { // the tag may be moved at any moment
 		exact = r.Context().Digest(asked)
 	}
+	var img v1.Image
 	if img, err = s.registry.image(ctx, exact, say); err == nil {
 		rec, err := s.unpack(ctx, ref, img, say)
 		if err != nil {
@@ -98,7 +85,7 @@ func (s *Store) pullBase(ctx context.Context, ref string, say func(string)) (*Im
 	if err != nil {
 		return nil, err
 	}
-	img, err := layoutImage(b.dir, "")
+	img, err := layoutImage(b.dir)
 	if err != nil {
 		return nil, fmt.Errorf("image %q: %w", ref, err)
 	}
@@ -133,69 +120,6 @@ func (s *Store) layerDirs(names []string) []string {
 		dirs = append(dirs, filepath.Join(s.o.Dir, "pulled", n))
 	}
 	return dirs
-}
-
-// localImage opens an image that lies in files; nil where ref names none.
-func localImage(ref string) (v1.Image, error) {
-	if dir, ok := strings.CutPrefix(ref, "oci:"); ok {
-		if _, err := os.Stat(dir); err != nil {
-			if i := strings.LastIndexByte(dir, ':'); i > 0 {
-				return layoutImage(dir[:i], dir[i+1:])
-			}
-		}
-		return layoutImage(dir, "")
-	}
-	file, ok := strings.CutPrefix(ref, "docker-archive:")
-	if !ok && (strings.HasSuffix(ref, ".tar") || filepath.IsAbs(ref)) {
-		fi, err := os.Stat(ref)
-		file, ok = ref, err == nil && fi.Mode().IsRegular()
-	}
-	if !ok {
-		return nil, nil
-	}
-	return tarball.ImageFromPath(file, nil)
-}
-
-// layoutImage finds the one image in a layout, or the one for this machine, or
-// the one called tag.
-func layoutImage(dir, tag string) (v1.Image, error) {
-	idx, err := layout.ImageIndexFromPath(dir)
-	if err != nil {
-		return nil, err
-	}
-	return pick(idx, tag)
-}
-
-func pick(idx v1.ImageIndex, tag string) (v1.Image, error) {
-	m, err := idx.IndexManifest()
-	if err != nil {
-		return nil, err
-	}
-	var fits []v1.Descriptor
-	for _, d := range m.Manifests {
-		if tag != "" && d.Annotations[ocispec.AnnotationRefName] != tag {
-			continue
-		}
-		if d.Platform != nil && (d.Platform.OS != "linux" || d.Platform.Architecture != runtime.GOARCH) {
-			continue
-		}
-		fits = append(fits, d)
-	}
-	switch {
-	case len(fits) == 0 && tag != "":
-		return nil, fmt.Errorf("the layout holds no image %q", tag)
-	case len(fits) == 0:
-		return nil, errors.New("the layout holds no image for linux/" + runtime.GOARCH)
-	case len(fits) > 1:
-		return nil, withHint(fmt.Errorf("the layout holds %d images", len(fits)), "name one: oci:DIR:TAG")
-	case fits[0].MediaType.IsIndex():
-		inner, err := idx.ImageIndex(fits[0].Digest)
-		if err != nil {
-			return nil, err
-		}
-		return pick(inner, "")
-	}
-	return idx.Image(fits[0].Digest)
 }
 
 // unpack makes sure that every layer of img lies unpacked in the store.

@@ -266,19 +266,55 @@ func TestSandboxPullFiles(t *testing.T) {
 	if err := tarball.WriteToFile(filepath.Join(dir, "saved.tar"), tag, img); err != nil {
 		t.Fatal(err)
 	}
+	several, err := layout.Write(filepath.Join(dir, "several"), empty.Index)
+	if err != nil {
+		t.Fatal(err)
+	}
+	other := imageOf(t, layerOf(t, &tar.Header{Name: "other"}))
+	for tag, i := range map[string]v1.Image{"1": img, "2": other} {
+		if err := several.AppendImage(i, layout.WithAnnotations(map[string]string{"org.opencontainers.image.ref.name": tag})); err != nil {
+			t.Fatal(err)
+		}
+	}
+	tag2, _ := name.NewTag("some/odd:2")
+	if err := tarball.MultiWriteToFile(filepath.Join(dir, "both.tar"), map[name.Tag]v1.Image{tag: img, tag2: other}); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink("/etc", filepath.Join(dir, "out")); err != nil {
+		t.Fatal(err)
+	}
+	digest, err := img.Digest()
+	if err != nil {
+		t.Fatal(err)
+	}
 	s := tempStore(t, t.TempDir())
-	for _, ref := range []string{"oci:" + dir + "/layout", "oci:" + dir + "/layout:one", "docker-archive:" + dir + "/saved.tar", dir + "/saved.tar"} {
-		got, err := s.Pull(t.Context(), ref, nil)
+	for _, file := range []string{"layout", "saved.tar", "several", "both.tar"} {
+		got, err := s.Archive(t.Context(), "some/odd:1", dir, file, nil)
 		if err != nil {
-			t.Errorf("%s: %v", ref, err)
+			t.Errorf("%s: %v", file, err)
 			continue
 		}
 		checkOdd(t, got)
 	}
-	for ref, want := range map[string]string{"oci:" + dir + "/layout:two": `no image "two"`, "oci:" + dir: "index.json", "docker-archive:/nothing": "no such file"} {
-		if _, err := s.Pull(t.Context(), ref, nil); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("%s: %v, want %q", ref, err, want)
+	if got, err := s.Archive(t.Context(), "some/odd:1@"+digest.String(), dir, "layout", nil); err != nil {
+		t.Error(err)
+	} else {
+		checkOdd(t, got)
+	}
+	for _, c := range []struct{ ref, file, want string }{
+		{"some/odd:3", "several", "none is called"},
+		{"some/odd:3", "both.tar", "no image some/odd:3"},
+		{"some/odd:1", ".", "index.json"},
+		{"some/odd:1", "nothing", "no such file"},
+		{"some/odd:1", "out/passwd", "escapes"},
+		{"some/odd:1@sha256:" + strings.Repeat("0", 64), "layout", "what it holds is " + digest.String()},
+	} {
+		if _, err := s.Archive(t.Context(), c.ref, dir, c.file, nil); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s in %s: %v, want %q", c.ref, c.file, err, c.want)
 		}
+	}
+	if _, err := s.Pull(t.Context(), filepath.Join(dir, "saved.tar"), nil); err == nil {
+		t.Error("a manifest's image was taken from a file of the host")
 	}
 }
 
@@ -296,7 +332,7 @@ func TestSandboxPullHostile(t *testing.T) {
 			t.Fatal(err)
 		}
 		s := tempStore(t, filepath.Join(dir, "store"))
-		if _, err := s.Pull(t.Context(), file, nil); err == nil || !strings.Contains(err.Error(), "leaves the image") {
+		if _, err := s.Archive(t.Context(), "evil:1", dir, "evil.tar", nil); err == nil || !strings.Contains(err.Error(), "leaves the image") {
 			t.Errorf("%s: %v", name, err)
 		}
 		if left, _ := filepath.Glob(filepath.Join(dir, "store", "tmp", "*")); len(left) > 0 {

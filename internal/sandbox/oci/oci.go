@@ -234,6 +234,9 @@ func (e *engine) Prepare(ctx context.Context, a *app.App, progress sandbox.Progr
 }
 
 func (e *engine) image(ctx context.Context, a *app.App, im *app.Image, progress sandbox.Progress) (*image.Image, error) {
+	if im.Archive != "" {
+		return e.store.Archive(ctx, im.Ref, a.Root, im.Archive, progress)
+	}
 	if im.Build != nil && !strings.Contains(im.Ref, "@") { // a digest says what is run, whatever PATH would build
 		return e.store.Build(ctx, im.Ref, a.Root, im.Build, progress)
 	}
