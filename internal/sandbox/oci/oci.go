@@ -242,12 +242,3 @@ func (e *engine) image(ctx context.Context, a *app.App, im *app.Image, progress 
 	}
 	return e.store.Pull(ctx, im.Ref, progress)
 }
-
-// copyTree copies a directory with owners, modes and links.
-func copyTree(ctx context.Context, from, to string) error {
-	out, err := exec.CommandContext(ctx, "cp", "-a", "--reflink=auto", from, to).CombinedOutput()
-	if err != nil {
-		return fmt.Errorf("copy %s: %w: %s", from, err, out)
-	}
-	return nil
-}
