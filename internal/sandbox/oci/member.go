@@ -45,7 +45,7 @@ func (d *deployment) start(ctx context.Context, w *app.Workload, index int, o me
 		o.claims = d.claims
 	}
 	if o.labels == nil {
-		o.labels = w.Meta.Labels
+		o.labels = controllerLabels(w, index, m.name)
 	}
 	ns := w.Home()
 	id := podID(m.name, serial)
