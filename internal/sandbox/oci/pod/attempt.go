@@ -35,6 +35,7 @@ type attempt struct {
 	volumes []string // the image's own, by destination
 
 	pid     int           // of its first process, here; 0 before it runs
+	main    *os.Process   // the same, whoever has its number later; nil before it runs
 	began   time.Time     //
 	running chan struct{} // closed when the container's program runs
 	exited  chan struct{} // closed when it has ended, or could not be started
@@ -157,6 +158,9 @@ func (a *attempt) awaitRunning() error {
 		b, err := os.ReadFile(a.pidFile())
 		if pid, perr := strconv.Atoi(string(b)); err == nil && perr == nil && pid > 0 {
 			a.pid = pid
+			if a.main, err = os.FindProcess(pid); err != nil {
+				return err
+			}
 			close(a.running)
 			return nil
 		}
@@ -182,9 +186,13 @@ func (a *attempt) signal(sig unix.Signal) {
 	select {
 	case <-a.exited:
 	case <-a.running:
-		unix.Kill(a.pid, sig)
+		a.main.Signal(sig)
 	}
 }
+
+// alive says whether the container's first process has not ended, and so whether
+// what was opened by its number a moment ago is its own.
+func (a *attempt) alive() bool { return a.main.Signal(unix.Signal(0)) == nil }
 
 // kill ends every process of the container at once.
 func (a *attempt) kill() {
@@ -309,6 +317,9 @@ func (a *attempt) remove() error {
 	var errs []error
 	if a.stdin != nil {
 		a.stdin.Close()
+	}
+	if a.main != nil {
+		a.main.Release()
 	}
 	if a.cmd != nil {
 		if _, err := os.Stat(filepath.Join(a.p.o.RuncRoot, a.id)); err == nil {

@@ -77,6 +77,9 @@ func (n *Node) open(name string, flags uint64) (int, error) {
 		return -1, &os.PathError{Op: "open", Path: name, Err: err}
 	}
 	defer unix.Close(root)
+	if !a.alive() {
+		return -1, &os.PathError{Op: "open", Path: name, Err: fmt.Errorf("container %s has just ended", n.c.spec.Name)}
+	}
 	fd, err := unix.Openat2(root, name, &unix.OpenHow{
 		Flags:   flags | unix.O_CLOEXEC,
 		Resolve: unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_MAGICLINKS,
