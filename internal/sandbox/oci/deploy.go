@@ -332,7 +332,7 @@ func (d *deployment) remake(ctx context.Context, w *app.Workload) error {
 	}
 	d.members = kept
 	d.mu.Unlock()
-	if err := d.end(old); err != nil {
+	if err := d.end(ctx, old); err != nil {
 		return err
 	}
 	for _, m := range old {
@@ -344,7 +344,13 @@ func (d *deployment) remake(ctx context.Context, w *app.Workload) error {
 }
 
 // end stops pods side by side and gives their addresses back.
-func (d *deployment) end(members []*member) error {
+// When ctx ends they are not given any more time.
+func (d *deployment) end(ctx context.Context, members []*member) error {
+	defer context.AfterFunc(ctx, func() {
+		for _, m := range members {
+			go m.pod.Stop(0)
+		}
+	})()
 	errs := make([]error, len(members))
 	var wg sync.WaitGroup
 	for i, m := range members {
@@ -364,7 +370,8 @@ func (m *member) close(grace int64) error {
 	return err
 }
 
-// Stop ends the application and everything around it.
+// Stop ends the application and everything around it; when ctx ends, without
+// waiting for anyone.
 func (d *deployment) Stop(ctx context.Context) error {
 	d.cancel()
 	d.work.Wait()
@@ -380,7 +387,7 @@ func (d *deployment) Stop(ctx context.Context) error {
 	for _, f := range published {
 		errs = append(errs, f.Close())
 	}
-	errs = append(errs, d.end(members))
+	errs = append(errs, d.end(ctx, members))
 	if d.tracer != nil {
 		d.tracer.end(ctx)
 	}

@@ -85,6 +85,11 @@ func (f *foothold) ask(ctx context.Context, hole *app.Hole, name, value string) 
 	if err != nil {
 		return string(body), fmt.Errorf("the hole stopped answering: %w", err)
 	}
+	// A fault of the server's may be its word about what it was made to do; a
+	// refusal of the request is none.
+	if resp.StatusCode >= 400 && resp.StatusCode < 500 {
+		return "", fmt.Errorf("the hole refuses the request: %s", resp.Status)
+	}
 	return string(body), nil
 }
 
@@ -117,7 +122,22 @@ func (f *foothold) Code(ctx context.Context, verb string, args, into any) error 
 		f.agent = agent
 	}
 	f.mu.Unlock()
-	return agent.Do(ctx, verb, args, into)
+	err := agent.Do(ctx, verb, args, into)
+	if errors.Is(err, probe.ErrEnded) {
+		f.forget(agent)
+	}
+	return err
+}
+
+// forget lets the next Code start another probe: the one that ended was killed,
+// with its container or alone.
+func (f *foothold) forget(agent *probe.Client) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.agent == agent {
+		f.agent = nil
+		agent.Close()
+	}
 }
 
 // close ends the probe and the way in.
