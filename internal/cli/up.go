@@ -40,12 +40,17 @@ func (c *command) up() *cobra.Command {
 		Short: "Run an application at a stop of the road, to try it by hand",
 		Long: `up runs the application as it is at a stop of the road, on a loopback address of
 this host, until Ctrl-C; with -d until road down. Without PATH it runs the
-built-in demo, which is insecure on purpose: it runs any command that it is sent.`,
+built-in demo, which is insecure on purpose: it runs any command that it is sent.
+With --only it is the application as it came plus only those steps, so that what
+one protection does can be tried without the others.`,
 		Example: `  road up --at 1
-  road up --at 2 -d --port 8080; road down`,
+  road up --at 2 -d --port 8080; road down
+  road up --only seccomp`,
 		Args: cobra.MaximumNArgs(1),
-		RunE: func(_ *cobra.Command, args []string) error {
-			s.to, s.at = at, true
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if s.at = true; len(s.only) == 0 || cmd.Flags().Changed("at") {
+				s.to = at
+			}
 			r.output = "text"
 			err := r.prepare(args, s)
 			if port < 0 || port > 65535 {
@@ -68,7 +73,11 @@ built-in demo, which is insecure on purpose: it runs any command that it is sent
 	cmd.Flags().IntVar(&port, "port", 0, "port on 127.0.0.1; 0 is a free one")
 	cmd.Flags().BoolVarP(&r.engine.detach, "detach", "d", false, "go on in the background, until road down")
 	cmd.Flags().DurationVar(&r.ready, "ready", 120*time.Second, "how long the application may take to get ready")
-	_ = cmd.RegisterFlagCompletionFunc("at", completeSteps)
+	cmd.Flags().StringSliceVar(&s.only, "only", nil, "take only these steps (names or numbers)")
+	cmd.Flags().StringSliceVar(&s.skip, "skip", nil, "pass by these steps (names or numbers)")
+	for _, name := range []string{"at", "only", "skip"} {
+		_ = cmd.RegisterFlagCompletionFunc(name, completeSteps) // fails only for a flag that does not exist
+	}
 	return cmd
 }
 

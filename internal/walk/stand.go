@@ -56,7 +56,11 @@ func (s *Stand) Plus(ctx context.Context, st *step.Step) (*Stand, error) {
 	}
 	l.app.Seen = cloneSeen(s.l.app.Seen)
 	defer s.w.end(ctx, l)
-	t, err := s.w.take(ctx, l, p, &Stop{Number: p.number})
+	stop := &Stop{Number: p.number}
+	if err := s.w.publish(ctx, l, p, stop); err != nil {
+		return nil, s.w.mask.error(interrupted(ctx, err))
+	}
+	t, err := s.w.take(ctx, l, p, stop)
 	if err != nil {
 		return nil, s.w.mask.error(interrupted(ctx, err))
 	}
@@ -83,7 +87,7 @@ func (s *Stand) Attack(ctx context.Context, of *step.Step, without ...*step.Step
 	}
 	a.Name, a.Stop, a.Seen = s.w.o.Name, s.number, cloneSeen(s.l.app.Seen)
 	for _, st := range without {
-		st.Weaken(a)
+		step.Weaken(st, a)
 	}
 	l := &lane{dir: s.l.dir, app: a}
 	defer s.w.end(ctx, l)
