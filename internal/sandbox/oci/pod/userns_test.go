@@ -9,6 +9,8 @@ import (
 
 	"road/internal/sandbox/oci/world"
 
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+	"golang.org/x/sys/unix"
 	corev1 "k8s.io/api/core/v1"
 )
 
@@ -102,6 +104,76 @@ func TestSandboxUserNSInside(t *testing.T) {
 		if got := run(t, p, c.args...); strings.TrimSpace(got) != c.want {
 			t.Errorf("%v:\n got %q\nwant %q", c.args, got, c.want)
 		}
+	}
+}
+
+// What an image gives a program, setuid or a file capability, holds in a pod with
+// users of its own too, for the pod's own root and network.
+func TestSandboxUserNSPrograms(t *testing.T) {
+	need(t)
+	img := testImage(t, ocispec.ImageConfig{User: "web"}, nil)
+	b, err := os.ReadFile(program(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, mode := range map[string]uint32{"setuid": 0o4755, "capable": 0o755} {
+		file := filepath.Join(img.Lowers[0], name)
+		if err := os.WriteFile(file, b, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := unix.Chmod(file, mode); err != nil {
+			t.Fatal(err)
+		}
+	}
+	netRaw := []byte{1, 0, 0, 2, 0, 0x20, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0} // cap_net_raw=ep
+	if err := unix.Setxattr(filepath.Join(img.Lowers[0], "capable"), "security.capability", netRaw, 0); err != nil {
+		t.Fatal(err)
+	}
+	p := launch(t, withUsers(t, newOptions(t, img, one(":sleep", "1m"))))
+	ready(t, p)
+	for program, want := range map[string][2]string{"/app": {"1000 1000", "0000000000000000"}, "/setuid": {"1000 0", "00000000a80425fb"}, "/capable": {"1000 1000", "0000000000002000"}} {
+		var out strings.Builder
+		if _, err := p.Exec(t.Context(), "", []string{program, ":cat", "/proc/self/status"}, nil, &out, &out); err != nil {
+			t.Fatal(err)
+		}
+		got := permissions(out.String())
+		if !strings.HasPrefix(got["Uid"], want[0]) || got["CapEff"] != want[1] {
+			t.Errorf("%s: uid %s, capabilities %s, want %v", program, got["Uid"], got["CapEff"], want)
+		}
+	}
+}
+
+// Two pods have different users, and a namespace that is given up leaves nothing.
+func TestSandboxUserNSClose(t *testing.T) {
+	need(t)
+	dir := filepath.Join(world.Inside().Run, "users")
+	if err := os.MkdirAll(dir, 0o711); err != nil {
+		t.Fatal(err)
+	}
+	a, err := world.NewUserNS(filepath.Join(dir, "close-a"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := world.NewUserNS(filepath.Join(dir, "close-b"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := int64(a.Base) - int64(b.Base); d > -world.UserNSSize && d < world.UserNSSize {
+		t.Errorf("the users of %d and %d overlap", a.Base, b.Base)
+	}
+	if _, err := world.NewUserNS(filepath.Join(dir, "close-a")); err == nil {
+		t.Error("a namespace was made where one is")
+	}
+	for _, u := range []*world.UserNS{a, b} {
+		if err := u.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	if left, _ := filepath.Glob(filepath.Join(dir, "close-*")); left != nil {
+		t.Errorf("left behind: %v", left)
+	}
+	if m, _ := os.ReadFile("/proc/self/mountinfo"); strings.Contains(string(m), "users/close-") {
+		t.Error("mounts are left behind")
 	}
 }
 
