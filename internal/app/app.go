@@ -10,6 +10,7 @@ import (
 	"cmp"
 	"fmt"
 	"iter"
+	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -123,11 +124,23 @@ func (o *Object) Home() string { return cmp.Or(o.Namespace, o.home, DefaultNames
 
 // Pos finds the place of path in the object's document; where path does not
 // stand, the place of its longest part that does. So a finding about a missing
-// field points at the mapping that lacks it.
-func (o *Object) Pos(path Path) Pos { return o.source.pos(o, path) }
+// field points at the mapping that lacks it. path may begin at the object or, as
+// those of workloads and containers do, at the top of the document.
+func (o *Object) Pos(path Path) Pos { return o.source.pos(o, o.own(path)) }
 
-// Has says whether path stands in the document as it was written.
-func (o *Object) Has(path Path) bool { return o.source.has(path) }
+// Has says whether path, which is as Pos takes it, stands in the document as it
+// was written.
+func (o *Object) Has(path Path) bool { return o.source.has(o.own(path)) }
+
+// own takes the way to the object off a path. No object has a list called items
+// at its top.
+func (o *Object) own(path Path) Path {
+	n := len(o.Within)
+	if n == 0 || len(path) < n || !slices.Equal(path[:n], o.Within) {
+		return path
+	}
+	return path[n:]
+}
 
 // A Workload is an object that runs pods. Pod is decoded and may be changed in
 // memory (Weaken does); the files are changed by package edit alone.
@@ -136,7 +149,7 @@ type Workload struct {
 	Replicas int32              // how many pods; 1 where the kind has no such field
 	Meta     *metav1.ObjectMeta // the pod template's metadata
 	Pod      *corev1.PodSpec    // the pod template's spec
-	PodPath  Path               // from the object's top to the pod spec: spec.template.spec for a Deployment
+	PodPath  Path               // from the top of the document to the pod spec: spec.template.spec for a Deployment, with Within in front
 }
 
 // ID names a workload in reports and on the command line: "deployment/web".
@@ -161,7 +174,7 @@ type Container struct {
 	Kind     ContainerKind
 	Index    int               // place in its list
 	Spec     *corev1.Container // for Ephemeral it aliases EphemeralContainerCommon, whose fields are the same
-	Path     Path              // from the object's top to this container
+	Path     Path              // from the top of the document to this container
 	Workload *Workload
 }
 

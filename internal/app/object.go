@@ -151,16 +151,15 @@ func (l *loader) addDocument(f *file, doc int, n *yaml.Node) (objects []*Object,
 			if item = resolve(item); item.Kind != yaml.MappingNode {
 				continue
 			}
-			o, p := l.object(f, doc, item, kind)
+			o, p := l.object(f, doc, item, kind, Path{"items", i})
 			if o != nil {
-				o.Within = Path{"items", i}
 				objects = append(objects, o)
 			}
 			problems = append(problems, p...)
 		}
 		return objects, problems
 	}
-	o, p := l.object(f, doc, n, "")
+	o, p := l.object(f, doc, n, "", nil)
 	if o != nil {
 		objects = append(objects, o)
 	}
@@ -168,10 +167,10 @@ func (l *loader) addDocument(f *file, doc int, n *yaml.Node) (objects []*Object,
 }
 
 // object reads one object; nil where n is none. list is the kind of the List
-// that it stands in: the items of a PodList need not name their kind.
-func (l *loader) object(f *file, doc int, n *yaml.Node, list string) (*Object, []Problem) {
+// that it stands in, at within: the items of a PodList need not name their kind.
+func (l *loader) object(f *file, doc int, n *yaml.Node, list string, within Path) (*Object, []Problem) {
 	o := &Object{
-		File: f.name, Doc: doc, Line: f.lines.line(firstLine(n)),
+		File: f.name, Doc: doc, Within: within, Line: f.lines.line(firstLine(n)),
 		APIVersion: text(field(n, "apiVersion")), Kind: text(field(n, "kind")),
 		source: &source{n, f.lines},
 	}
@@ -233,7 +232,7 @@ func runsPods(o *Object) bool {
 // workload gives the object's pod template, nil where the object runs no pods or
 // no container of it has an image: such a document is a patch for another.
 func workload(o *Object) *Workload {
-	one, spec, template := int32(1), Path{"spec"}, Path{"spec", "template", "spec"}
+	one, spec, template := int32(1), o.Within.Join("spec"), o.Within.Join("spec", "template", "spec")
 	of := func(replicas *int32, t *corev1.PodTemplateSpec, p Path) *Workload {
 		if replicas == nil {
 			replicas = &one
@@ -260,7 +259,7 @@ func workload(o *Object) *Workload {
 	case *batchv1.Job:
 		w = of(nil, &t.Spec.Template, template)
 	case *batchv1.CronJob:
-		w = of(nil, &t.Spec.JobTemplate.Spec.Template, Path{"spec", "jobTemplate", "spec", "template", "spec"})
+		w = of(nil, &t.Spec.JobTemplate.Spec.Template, o.Within.Join("spec", "jobTemplate", "spec", "template", "spec"))
 	default:
 		return nil
 	}

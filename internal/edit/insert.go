@@ -32,9 +32,9 @@ func (p *planner) insert(key, n *yaml.Node, elem, value any) error {
 	var err error
 	switch {
 	case n.Style&yaml.FlowStyle != 0 && field != nil:
-		p.insertFlow(n, at, scalar(elem)+": "+flow(value))
+		p.insertFlow(n, at, func(i int) string { return p.entry(elem.(string), value, i) })
 	case n.Style&yaml.FlowStyle != 0:
-		p.insertFlow(n, at, flow(value))
+		p.insertFlow(n, at, func(i int) string { return p.flow(value, i) })
 	case field != nil:
 		err = p.insertField(n, at, field)
 	default:
@@ -126,16 +126,18 @@ func (p *planner) insertItem(n *yaml.Node, item []any) error {
 	return nil
 }
 
-// insertFlow puts an entry, rendered, into a flow collection.
-func (p *planner) insertFlow(n *yaml.Node, at int, entry string) {
+// insertFlow puts an entry into a flow collection; render makes its text for the
+// line of an offset.
+func (p *planner) insertFlow(n *yaml.Node, at int, render func(int) string) {
 	t := p.t
 	if at < len(n.Content) {
 		start := t.start(n.Content[at])
+		entry := render(start)
 		p.flowComment(start)
 		if indent := t.indent(start); t.lineStart(start)+len(indent) == start {
 			p.splice(start, start, entry+","+t.newline(start)+indent)
 		} else {
-			p.splice(start, start, entry+", ")
+			p.splice(start, start, entry+p.comma())
 		}
 		return
 	}
@@ -145,6 +147,7 @@ func (p *planner) insertFlow(n *yaml.Node, at int, entry string) {
 		entryStart = t.start(n.Content[last-1])
 	}
 	end := t.end(n.Content[last])
+	entry := render(entryStart)
 	p.flowComment(end)
 	indent := t.indent(entryStart)
 	rest := strings.TrimLeft(string(t.b[end:t.lineEnd(end)]), " \t")
@@ -158,13 +161,24 @@ func (p *planner) insertFlow(n *yaml.Node, at int, entry string) {
 		p.splice(end, end, ",")
 		p.splice(t.lineEnd(end), t.lineEnd(end), t.newline(end)+indent+entry)
 	default:
-		p.splice(end, end, ", "+entry)
+		p.splice(end, end, p.comma()+entry)
 	}
+}
+
+// comma is what stands between two entries on one line.
+func (p *planner) comma() string {
+	if p.json != nil {
+		return p.json.comma
+	}
+	return ", "
 }
 
 // flowComment puts the comment above the line of offset i: within a flow
 // collection that is written on one line there is no place for it.
 func (p *planner) flowComment(i int) {
+	if p.json != nil {
+		return // JSON has no comments
+	}
 	start := p.t.lineStart(i)
 	for _, c := range p.comment(p.t.indent(i)) {
 		p.splice(start, start, c+p.t.newline(i))
@@ -182,7 +196,7 @@ func (p *planner) fill(key, n *yaml.Node, v any) error {
 	}
 	if p.inFlow(n) {
 		p.flowComment(start)
-		p.value(key, n, start, end, flow(v))
+		p.value(key, n, start, end, p.flow(v, start))
 		p.become(n, v)
 		return nil
 	}
@@ -229,20 +243,7 @@ func (p *planner) become(n *yaml.Node, v any) {
 
 // inFlow says whether n stands inside a flow collection.
 func (p *planner) inFlow(n *yaml.Node) bool {
-	var look func(at *yaml.Node, flow bool) (found, in bool)
-	look = func(at *yaml.Node, flow bool) (found, in bool) {
-		if at == n {
-			return true, flow
-		}
-		for _, c := range at.Content {
-			if found, in = look(c, flow || at.Style&yaml.FlowStyle != 0); found {
-				return found, in
-			}
-		}
-		return false, false
-	}
-	_, in := look(p.doc, false)
-	return in
+	return slices.ContainsFunc(p.way, func(above *yaml.Node) bool { return above != n && above.Style&yaml.FlowStyle != 0 })
 }
 
 // value writes a value on one line where the bytes from start to end hold the

@@ -47,6 +47,9 @@ func (p *planner) replace(n *yaml.Node, at int) error {
 
 // like renders a scalar with the quotes that the old one has.
 func (p *planner) like(old *yaml.Node, v any) string {
+	if p.json != nil {
+		return p.flow(v, p.t.start(old))
+	}
 	s, ok := v.(string)
 	printable := !strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) })
 	switch {

@@ -13,15 +13,19 @@ type splice struct {
 	text       string
 }
 
-func apply(b []byte, splices []splice) []byte {
+// apply gives b with the splices, false where one overlaps another.
+func apply(b []byte, splices []splice) ([]byte, bool) {
 	slices.SortStableFunc(splices, func(x, y splice) int { return x.start - y.start })
-	var out []byte
+	out := make([]byte, 0, len(b)+len(b)/8)
 	at := 0
 	for _, s := range splices {
+		if s.start < at || s.end < s.start {
+			return nil, false
+		}
 		out = append(append(out, b[at:s.start]...), s.text...)
 		at = s.end
 	}
-	return append(out, b[at:]...)
+	return append(out, b[at:]...), true
 }
 
 // A planner works one Set out: where bytes change, and how the document's tree
@@ -30,8 +34,10 @@ type planner struct {
 	t       *text
 	doc     *yaml.Node // the document
 	set     *Set
-	style   style
+	shared  bool         // the anchored value on the way may be changed
+	way     []*yaml.Node // from the top to where the path has led so far
 	splices []splice
+	*facts
 }
 
 // refusal is why a Set cannot be done, and the node at which that shows.
@@ -56,9 +62,9 @@ func (p *planner) plan() error {
 		return refuse(p.doc, "", "%s: %s", p.set.Path, msg)
 	}
 	cur := p.doc.Content[0]
-	p.style = styleOf(cur)
 	var key *yaml.Node // in front of cur; nil at the top and for items
 	for i, elem := range p.set.Path {
+		p.way = append(p.way, cur)
 		if err := p.mayEnter(cur); err != nil {
 			return err
 		}
@@ -105,17 +111,10 @@ func (p *planner) mayEnter(n *yaml.Node) error {
 	if n.Kind == yaml.AliasNode {
 		return refuse(n, "write the values out instead of *"+n.Value, "%s stands behind the alias *%s", p.set.Path, n.Value)
 	}
-	if n.Anchor != "" && aliased(p.doc, n.Anchor) {
+	if n.Anchor != "" && p.aliases[n.Anchor] && !p.shared {
 		return refuse(n, "write the values out where *"+n.Anchor+" is used", "%s is shared through the anchor &%s", p.set.Path, n.Anchor)
 	}
 	return nil
-}
-
-func aliased(n *yaml.Node, anchor string) bool {
-	if n.Kind == yaml.AliasNode {
-		return n.Value == anchor
-	}
-	return slices.ContainsFunc(n.Content, func(c *yaml.Node) bool { return aliased(c, anchor) })
 }
 
 // find gives the index in n.Content of a key or item, -1 where it is missing and

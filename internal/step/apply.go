@@ -73,12 +73,19 @@ func owners(e edit.Edit, a *app.App) []string {
 	var ids []string
 	for _, w := range a.Workloads {
 		switch {
-		case e.Set != nil && w.File == e.File && w.Doc == e.Set.Doc,
+		case e.Set != nil && w.File == e.File && w.Doc == e.Set.Doc && within(w, e.Set.Path),
 			e.Lines != nil && uses(w, a, e.File):
 			ids = append(ids, w.ID())
 		}
 	}
 	return ids
+}
+
+// within says whether a path leads into the workload: the items of a List share
+// their document.
+func within(w *app.Workload, path app.Path) bool {
+	n := len(w.Within)
+	return len(path) >= n && slices.Equal(path[:n], w.Within)
 }
 
 // uses says whether one of the workload's images is built from a Dockerfile.
