@@ -64,6 +64,8 @@ type Owner struct {
 type SeenInside struct {
 	Written []string `json:"written"` // directories of the image whose content changed, sorted, none below another
 	Denied  []Denied `json:"denied"`  // what a stricter run was refused
+	Opened  []string `json:"opened"`  // files of the image that it opened, by their real names, sorted; nil where nobody looked
+	Ran     []string `json:"ran"`     // those of them that it ran as programs
 	Listens []int    `json:"listens"` // TCP ports that the app listened on
 
 	// What the container's pod called, the same for all its containers. Connects

@@ -46,6 +46,7 @@ type deployment struct {
 	calls     calls
 	tracer    *tracer                        // nil where system calls are not recorded
 	peaks     map[string]map[string]pod.Peak // by workload and container, of all their pods
+	opens     map[[2]string]map[string]bool  // by workload and container: files of the image that were opened, true for those that ran
 	members   []*member
 	starting  int   // workloads whose pods are still being created
 	failed    error // why a pod could not be created
@@ -431,6 +432,7 @@ func (d *deployment) Learn(_ context.Context, s *app.Seen) error {
 			}
 			in := s.Inside(m.workload.ID(), c.Spec.Name)
 			in.Written = outermost(append(in.Written, written...))
+			d.learnOpened(in, m.workload.ID(), c.Spec.Name)
 			if err := d.learnPeak(in, m, c.Spec.Name, c.Kind == app.Init); err != nil {
 				errs = append(errs, err)
 			}

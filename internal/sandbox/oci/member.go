@@ -86,8 +86,10 @@ func (d *deployment) podOptions(m *member, id, ns string, o memberOptions) pod.O
 	w := d.e.w
 	var measure func(string, pod.Peak)
 	var trace *pod.Trace
+	var opened func(string, string, bool)
 	if o.serves {
 		trace = d.trace(m.workload.ID())
+		opened = func(container, name string, run bool) { d.opened(m.workload.ID(), container, name, run) }
 		measure = func(container string, p pod.Peak) { d.measured(m.workload.ID(), container, p) }
 	}
 	return pod.Options{
@@ -97,7 +99,7 @@ func (d *deployment) podOptions(m *member, id, ns string, o memberOptions) pod.O
 		Dir: filepath.Join(w.Run, "pods"), Disk: filepath.Join(w.Disk, "pods"),
 		CgroupParent: d.node, RuncRoot: filepath.Join(w.Run, "runc"), Runtime: d.e.o.Runtime, HostProc: w.HostProc,
 		Env: envVars(serviceEnv(d.services, ns, o.spec)), Sources: d.sources(m, ns, o),
-		ProbePath: d.e.o.Probe, Scratch: m.scratch, Measure: measure,
+		ProbePath: d.e.o.Probe, Scratch: m.scratch, Measure: measure, Opened: opened,
 		SeccompDirs: seccompDirs(d.app, m.workload), Trace: trace,
 	}
 }

@@ -33,6 +33,7 @@ type attempt struct {
 	stdin   *os.File // held open for a container with stdin
 	message string   // termination log
 	volumes []string // the image's own, by destination
+	watch   *watch   // nil where nobody wants to know what is opened
 
 	pid     int           // of its first process, here; 0 before it runs
 	main    *os.Process   // the same, whoever has its number later; nil before it runs
@@ -114,6 +115,7 @@ func (a *attempt) start() error {
 		defer r.Close()
 		a.cmd.Stdin, a.stdin = r, w
 	}
+	a.watchOpens()
 	a.began = time.Now()
 	if err := a.startTraced(a.cmd); err != nil {
 		return fmt.Errorf("%s: %w", a.p.o.Runtime, err)
@@ -124,6 +126,24 @@ func (a *attempt) start() error {
 		close(a.exited)
 	}()
 	return a.awaitRunning()
+}
+
+// watchOpens begins to tell what the container opens. Where the kernel cannot
+// say, nobody learns it, and the container runs all the same.
+func (a *attempt) watchOpens() {
+	if a.p.o.Opened == nil {
+		return
+	}
+	var err error
+	lowers := a.p.o.Images[a.c.spec.Image].Lowers
+	a.watch, err = watchOpens(a.root.root, func(name string, run bool) {
+		if inLayers(lowers, name) {
+			a.p.o.Opened(a.c.spec.Name, name, run)
+		}
+	})
+	if err != nil {
+		a.p.note("container %s: what it opens cannot be seen: %v", a.c.spec.Name, err)
+	}
 }
 
 func (a *attempt) logFile() string { return filepath.Join(a.bundle, "runtime.log") }
@@ -327,6 +347,9 @@ func (a *attempt) remove() error {
 				errs = append(errs, fmt.Errorf("%s delete %s: %s", a.p.o.Runtime, a.id, strings.TrimSpace(string(out))))
 			}
 		}
+	}
+	if a.watch != nil {
+		a.watch.close()
 	}
 	errs = append(errs, a.cgroup.remove())
 	errs = append(errs, unmountBelow(a.bundle))
