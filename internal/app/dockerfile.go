@@ -1,6 +1,7 @@
 package app
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -44,6 +45,26 @@ func (d *Dockerfile) Final(target string) *Stage {
 		}
 	}
 	return nil
+}
+
+// Chain gives stage and the stages of the same Dockerfile that it starts from, the
+// last first. The base of the last of them comes from elsewhere.
+func (d *Dockerfile) Chain(stage *Stage) []*Stage {
+	var out []*Stage
+	for stage != nil && !slices.Contains(out, stage) {
+		out = append(out, stage)
+		base := stage.Base
+		stage = nil
+		for _, s := range d.Stages {
+			if s == out[len(out)-1] {
+				break // a stage can only start from one before it
+			}
+			if s.Name != "" && strings.EqualFold(s.Name, base) {
+				stage = s
+			}
+		}
+	}
+	return out
 }
 
 // Last finds the stage's last instruction of that name, nil if there is none.

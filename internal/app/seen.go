@@ -29,19 +29,25 @@ const InProcess = "in-process"
 
 // ImageFacts is what is known of an image once it has been built or pulled.
 type ImageFacts struct {
-	ID         string            `json:"id"`         // changes whenever the content or the config does
-	User       string            `json:"user"`       // as in the image config: "", "5678", "redis", "1:2"
-	WorkingDir string            `json:"workingDir"` // "" means /
-	Entrypoint []string          `json:"entrypoint"` //
-	Cmd        []string          `json:"cmd"`        //
-	Env        []string          `json:"env"`        // KEY=value
-	Volumes    []string          `json:"volumes"`    // directories that the image declares as volumes, sorted
-	Ports      []int             `json:"ports"`      // exposed TCP ports, sorted
-	Accounts   []Account         `json:"accounts"`   // the image's /etc/passwd
-	Owners     map[string]Owner  `json:"owners"`     // of WorkingDir, HOME and Volumes, where they exist
-	Bytes      int64             `json:"bytes"`      // of all layers, unpacked
-	Labels     map[string]string `json:"labels,omitempty"`
-	Note       string            `json:"note,omitempty"` // how it came about where that is not as written: "debian:trixie-slim made from Debian's packages"
+	ID         string           `json:"id"`         // changes whenever the content or the config does
+	User       string           `json:"user"`       // as in the image config: "", "5678", "redis", "1:2"
+	WorkingDir string           `json:"workingDir"` // "" means /
+	Entrypoint []string         `json:"entrypoint"` //
+	Cmd        []string         `json:"cmd"`        //
+	Env        []string         `json:"env"`        // KEY=value
+	Volumes    []string         `json:"volumes"`    // directories that the image declares as volumes, sorted
+	Ports      []int            `json:"ports"`      // exposed TCP ports, sorted
+	Accounts   []Account        `json:"accounts"`   // the image's /etc/passwd
+	Owners     map[string]Owner `json:"owners"`     // of WorkingDir, HOME and Volumes, where they exist
+	Bytes      int64            `json:"bytes"`      // of all layers, unpacked
+
+	// Executables counts the names under which programs can be run, 0 where nobody
+	// counted; Shell is the first shell among them, "" for none.
+	Executables int    `json:"executables,omitempty"`
+	Shell       string `json:"shell,omitempty"`
+
+	Labels map[string]string `json:"labels,omitempty"`
+	Note   string            `json:"note,omitempty"` // how it came about where that is not as written: "debian:trixie-slim made from Debian's packages"
 }
 
 // An Account is one line of an image's /etc/passwd.

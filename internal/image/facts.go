@@ -46,7 +46,11 @@ func (s *Store) facts(id string, lowers []string, cfg ocispec.ImageConfig, notes
 	if f.Owners, err = owners(l, f); err != nil {
 		return f, err
 	}
-	f.Bytes, err = s.sizes.total(l)
+	if f.Bytes, err = s.sizes.total(l); err != nil {
+		return f, err
+	}
+	p, err := s.census.of(id, l)
+	f.Executables, f.Shell = p.Count, p.Shell
 	return f, err
 }
 

@@ -64,6 +64,7 @@ type Store struct {
 	lock     io.Closer // shared while the store is open, so that nobody prunes what runs
 	registry *registries
 	sizes    *sizes
+	census   *census
 	digests  *digests
 
 	mu      sync.Mutex
@@ -100,6 +101,7 @@ func Open(o Options) (*Store, error) {
 		return nil, fmt.Errorf("image store: %w", err)
 	}
 	s := &Store{o: o, lock: l, registry: newRegistries(o, defaultPatience), sizes: &sizes{file: filepath.Join(dir, "sizes.json")},
+		census:  &census{file: filepath.Join(dir, "programs.json")},
 		digests: &digests{file: filepath.Join(dir, "digests.json")}, fetched: map[v1.Hash]string{}}
 	s.sweepTemp()
 	return s, nil

@@ -33,7 +33,8 @@ func (w *walker) figures(stop *Stop) {
 	}
 	for c := range w.front().Containers() {
 		if c.Kind == app.Normal {
-			stop.Figures.ImageBytes = w.app.Seen.Images[c.Spec.Image].Bytes
+			f := w.app.Seen.Images[c.Spec.Image]
+			stop.Figures.ImageBytes, stop.Figures.Executables = f.Bytes, f.Executables
 			return
 		}
 	}

@@ -114,6 +114,7 @@ type Evidence struct {
 type Figures struct {
 	ImageBytes   int64         `json:"imageBytes"` // of the front workload's image
 	Images       []ImageFigure `json:"images,omitempty"`
+	Executables  int           `json:"executables,omitempty"` // names of programs in that image
 	WritableDirs int           `json:"writableDirs,omitempty"`
 	Syscalls     int           `json:"syscalls,omitempty"`     // names that the filter of its front container allows, in part too; 0 where it was not looked at
 	Capabilities *int          `json:"capabilities,omitempty"` // in the bounding set of its process; nil where it was not looked at

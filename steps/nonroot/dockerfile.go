@@ -105,13 +105,13 @@ var shellLess = regexp.MustCompile(`^scratch$|distroless|chainguard|/static(:|@|
 
 // hasShell says whether RUN can work in the stage.
 func (b *build) hasShell() bool {
-	all := chain(b.image.Build.Dockerfile, b.stage)
+	all := b.image.Build.Dockerfile.Chain(b.stage)
 	return !shellLess.MatchString(all[len(all)-1].Base)
 }
 
 // hasWorkdir says whether "." is a directory of the app's own, not the root.
 func (b *build) hasWorkdir(a *app.App) bool {
-	for _, s := range chain(b.image.Build.Dockerfile, b.stage) {
+	for _, s := range b.image.Build.Dockerfile.Chain(b.stage) {
 		if in := s.Last("WORKDIR"); in != nil {
 			return path.Clean("/"+in.Args) != "/"
 		}

@@ -180,7 +180,7 @@ func serviceUser(a *app.App, img *app.Image) (uid, gid int64) {
 	if img.Build != nil {
 		if s := img.Build.Dockerfile.Final(img.Build.Target); s != nil {
 			var list []app.Account
-			for _, s := range chain(img.Build.Dockerfile, s) {
+			for _, s := range img.Build.Dockerfile.Chain(s) {
 				list = append(list, made(img.Build, s).list...)
 			}
 			if len(list) == 1 {

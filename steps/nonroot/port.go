@@ -38,7 +38,7 @@ func exposed(a *app.App, img *app.Image) []int {
 	}
 	d := img.Build.Dockerfile
 	if s := d.Final(img.Build.Target); s != nil {
-		for _, s := range chain(d, s) {
+		for _, s := range d.Chain(s) {
 			for _, in := range s.Instructions {
 				if in.Name != "EXPOSE" {
 					continue

@@ -77,31 +77,12 @@ var windowsBase = regexp.MustCompile(`nanoserver|servercore|(^|/)windows(/|:|$)`
 // lastUser finds the USER instruction that holds at the end of stage, its own or
 // that of the stage it starts from.
 func lastUser(d *app.Dockerfile, stage *app.Stage) (*app.Stage, *app.Instruction) {
-	for _, s := range chain(d, stage) {
+	for _, s := range d.Chain(stage) {
 		if in := s.Last("USER"); in != nil {
 			return s, in
 		}
 	}
 	return nil, nil
-}
-
-// chain gives stage and the stages of the same Dockerfile that it starts from.
-func chain(d *app.Dockerfile, stage *app.Stage) []*app.Stage {
-	var out []*app.Stage
-	for stage != nil && !slices.Contains(out, stage) {
-		out = append(out, stage)
-		base := stage.Base
-		stage = nil
-		for _, s := range d.Stages {
-			if s == out[len(out)-1] {
-				break // a stage can only start from one before it
-			}
-			if s.Name != "" && strings.EqualFold(s.Name, base) {
-				stage = s
-			}
-		}
-	}
-	return out
 }
 
 // parseUser reads the value of USER.
@@ -167,7 +148,7 @@ func variables(b *app.Build, s *app.Stage) map[string]string {
 			assign(global, args, nil)
 		}
 	}
-	all := chain(b.Dockerfile, s)
+	all := b.Dockerfile.Chain(s)
 	for _, s := range slices.Backward(all) {
 		for _, in := range s.Instructions {
 			switch in.Name {
