@@ -5,6 +5,7 @@ import (
 	"road/internal/step"
 	"road/steps/capabilities"
 	"road/steps/limits"
+	"road/steps/minimalimage"
 	"road/steps/networkpolicy"
 	"road/steps/noescalation"
 	"road/steps/nonroot"
@@ -23,6 +24,7 @@ var All = []*step.Step{
 	nonroot.Step,        // root inside is root outside: take it away first, everything later leans on it
 	readonlyroot.Step,   // what came with the image stays as it came, so nothing can be brought along
 	networkpolicy.Step,  // the pods talk to those whom they need, and to nobody else
+	minimalimage.Step,   // what an attacker finds to run when he is inside: nothing but the application
 	limits.Step,         // what one pod may take from all others on its node
 	capabilities.Step,   // root's single powers, should he come back
 	noescalation.Step,   // and no way back to him by a setuid program

@@ -62,15 +62,15 @@ const sshPath = "/usr/bin/ssh"
 
 // installPackage is the seed of this road: apt-get through the app's own hole.
 func installPackage(ctx context.Context, s *sandbox.Scene) (step.Outcome, error) {
-	if _, err := s.Node.Stat("/usr/bin/apt-get"); err != nil {
-		return step.Outcome{}, fmt.Errorf("no apt-get in the image: %w", err)
-	}
 	if _, err := s.Node.Stat(sshPath); err == nil {
 		return step.Outcome{}, fmt.Errorf("%s is in the image already", sshPath)
 	}
 	update, err := s.Foothold.Command(ctx, "apt-get", "update")
 	if err != nil {
 		return step.Outcome{}, err
+	}
+	if line := step.NotFound(update, "apt-get"); line != "" && !step.HasProgram(s.Node, "apt-get") {
+		return step.Outcome{Verdict: step.Blocked, Evidence: line}, nil
 	}
 	install, err := s.Foothold.Command(ctx, "apt-get", "install", "-y", "ssh")
 	if err != nil {
@@ -135,6 +135,9 @@ func readShadow(ctx context.Context, s *sandbox.Scene) (step.Outcome, error) {
 	if err != nil {
 		return step.Outcome{}, err
 	}
+	if line := step.NotFound(out, "cat"); line != "" && !step.HasProgram(s.Node, "cat") {
+		return step.Outcome{Verdict: step.Blocked, Evidence: line}, nil
+	}
 	return judgeShadow(out)
 }
 
@@ -165,11 +168,15 @@ const marker = "#!/bin/sh\n# the attacker was here\n"
 
 // overwriteSystemBinary writes into a program that root owns.
 func overwriteSystemBinary(ctx context.Context, s *sandbox.Scene) (step.Outcome, error) {
+	var missing []string
 	for _, name := range systemBinaries {
 		var f probe.StatResult
 		if err := s.Foothold.Code(ctx, probe.Stat, probe.Path{Path: name}, &f); err != nil {
+			if line := step.Missing(err); line != "" {
+				missing = append(missing, line)
+			}
 			if step.Refused(err) != "" {
-				continue // not there
+				continue
 			}
 			return step.Outcome{}, err
 		}
@@ -192,6 +199,9 @@ func overwriteSystemBinary(ctx context.Context, s *sandbox.Scene) (step.Outcome,
 			return step.Outcome{}, statErr
 		}
 		return judgeOverwrite(err, bytes.Equal(now, []byte(marker)), step.Listing(name, file))
+	}
+	if len(missing) == len(systemBinaries) { // nothing is left of the system
+		return step.Outcome{Verdict: step.Blocked, Evidence: strings.Join(missing[:2], "\n")}, nil
 	}
 	return step.Outcome{}, errors.New("the image has no system binary of root's that could be overwritten")
 }

@@ -44,9 +44,9 @@ type deployment struct {
 
 	mu        sync.Mutex
 	calls     calls
-	tracer    *tracer                        // nil where system calls are not recorded
-	peaks     map[string]map[string]pod.Peak // by workload and container, of all their pods
-	opens     map[[2]string]map[string]bool  // by workload and container: files of the image that were opened, true for those that ran
+	tracer    *tracer                           // nil where system calls are not recorded
+	peaks     map[string]map[string]pod.Peak    // by workload and container, of all their pods
+	opens     map[[2]string]map[string]pod.Open // by workload and container, and name
 	members   []*member
 	starting  int   // workloads whose pods are still being created
 	failed    error // why a pod could not be created

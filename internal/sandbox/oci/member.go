@@ -86,10 +86,10 @@ func (d *deployment) podOptions(m *member, id, ns string, o memberOptions) pod.O
 	w := d.e.w
 	var measure func(string, pod.Peak)
 	var trace *pod.Trace
-	var opened func(string, string, bool)
+	var opened func(string, pod.Open)
 	if o.serves {
 		trace = d.trace(m.workload.ID())
-		opened = func(container, name string, run bool) { d.opened(m.workload.ID(), container, name, run) }
+		opened = func(container string, o pod.Open) { d.opened(m.workload.ID(), container, o) }
 		measure = func(container string, p pod.Peak) { d.measured(m.workload.ID(), container, p) }
 	}
 	return pod.Options{

@@ -4,11 +4,12 @@ import (
 	"slices"
 
 	"road/internal/app"
+	"road/internal/sandbox/oci/pod"
 )
 
 // opened keeps which files of its image a container opened, until an attack may
 // have begun: what an attacker opens is not what the application needs.
-func (d *deployment) opened(workload, container, name string, run bool) {
+func (d *deployment) opened(workload, container string, o pod.Open) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.calls.frozen {
@@ -16,22 +17,30 @@ func (d *deployment) opened(workload, container, name string, run bool) {
 	}
 	key := [2]string{workload, container}
 	if d.opens == nil {
-		d.opens = map[[2]string]map[string]bool{}
+		d.opens = map[[2]string]map[string]pod.Open{}
 	}
 	if d.opens[key] == nil {
-		d.opens[key] = map[string]bool{}
+		d.opens[key] = map[string]pod.Open{}
 	}
-	d.opens[key][name] = run || d.opens[key][name]
+	if was := d.opens[key][o.Name]; !was.Run {
+		d.opens[key][o.Name] = o
+	}
 }
 
 // learnOpened adds to in what the containers of that name opened and ran.
 func (d *deployment) learnOpened(in *app.SeenInside, workload, container string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	for name, run := range d.opens[[2]string{workload, container}] {
+	for name, o := range d.opens[[2]string{workload, container}] {
 		in.Opened = append(in.Opened, name)
-		if run {
+		if o.Run {
 			in.Ran = append(in.Ran, name)
+		}
+		for _, l := range o.Links {
+			if in.Links == nil {
+				in.Links = map[string]string{}
+			}
+			in.Links[l] = name
 		}
 	}
 	slices.Sort(in.Opened)

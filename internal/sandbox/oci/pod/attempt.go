@@ -136,9 +136,9 @@ func (a *attempt) watchOpens() {
 	}
 	var err error
 	lowers := a.p.o.Images[a.c.spec.Image].Lowers
-	a.watch, err = watchOpens(a.root.root, func(name string, run bool) {
-		if inLayers(lowers, name) {
-			a.p.o.Opened(a.c.spec.Name, name, run)
+	a.watch, err = watchOpens(a.root.root, func(o Open) {
+		if inLayers(lowers, o.Name) {
+			a.p.o.Opened(a.c.spec.Name, o)
 		}
 	})
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 
+	securejoin "github.com/cyphar/filepath-securejoin"
 	"golang.org/x/sys/unix"
 )
 
@@ -21,8 +22,15 @@ type watch struct {
 	ended  chan struct{}
 }
 
+// An Open is one file of an image that was opened.
+type Open struct {
+	Name  string   // its real name, as the container has it
+	Run   bool     // it was run as a program
+	Links []string // names of links to it in the directories where programs are looked for; only told with Run
+}
+
 // watchOpens begins to watch the file system mounted at root.
-func watchOpens(root string, tell func(name string, run bool)) (*watch, error) {
+func watchOpens(root string, tell func(Open)) (*watch, error) {
 	fd, err := unix.FanotifyInit(unix.FAN_CLASS_NOTIF|unix.FAN_CLOEXEC|unix.FAN_NONBLOCK|unix.FAN_UNLIMITED_QUEUE,
 		unix.O_RDONLY|unix.O_LARGEFILE|unix.O_CLOEXEC)
 	if err != nil {
@@ -60,7 +68,7 @@ const eventSize = 24
 
 // readEvents tells what is in b, as the kernel wrote it, and closes the
 // descriptors that come with it.
-func readEvents(b []byte, root string, tell func(name string, run bool)) {
+func readEvents(b []byte, root string, tell func(Open)) {
 	for len(b) >= eventSize {
 		size := int(binary.NativeEndian.Uint32(b))
 		mask := binary.NativeEndian.Uint64(b[8:])
@@ -76,7 +84,11 @@ func readEvents(b []byte, root string, tell func(name string, run bool)) {
 		unix.Close(int(fd))
 		if err == nil {
 			if name, ok := inside(name, root); ok {
-				tell(name, mask&unix.FAN_OPEN_EXEC != 0)
+				o := Open{Name: name, Run: mask&unix.FAN_OPEN_EXEC != 0}
+				if o.Run {
+					o.Links = linksTo(root, name)
+				}
+				tell(o)
 			}
 		}
 	}
@@ -99,4 +111,26 @@ func inLayers(lowers []string, name string) bool {
 		st, err := os.Lstat(filepath.Join(dir, name))
 		return err == nil && st.Mode().IsRegular()
 	})
+}
+
+// linksTo gives the links to a program in the directories where runtimes look.
+func linksTo(root, name string) []string {
+	var out []string
+	for _, dir := range []string{"/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"} {
+		real, err := securejoin.SecureJoin(root, dir)
+		if err != nil || real != filepath.Join(root, dir) {
+			continue // a link to another of them
+		}
+		list, _ := os.ReadDir(real) // one that is not there has none
+		for _, d := range list {
+			link := path.Join(dir, d.Name())
+			if d.Type() != os.ModeSymlink {
+				continue
+			}
+			if to, err := securejoin.SecureJoin(root, link); err == nil && to == filepath.Join(root, name) {
+				out = append(out, link)
+			}
+		}
+	}
+	return out
 }

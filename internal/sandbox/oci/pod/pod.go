@@ -72,13 +72,10 @@ type Options struct {
 	Measure func(container string, p Peak)
 
 	Trace *Trace // has the containers' system calls logged; nil runs them as they are
-	// Opened is told the files of its image that a container opens, and whether it
-	// runs them, from a goroutine of the pod's, again and again; nil watches nothing.
-	Opened func(container, name string, run bool)
 
-	// AuditID marks every process of the pod's containers, but not those that
-	// Exec starts, as the audit subsystem's login uid; 0 leaves it alone.
-	AuditID uint32
+	// Opened is told the files of its image that a container opens, from a goroutine
+	// of the pod's, again and again; nil watches nothing.
+	Opened func(container string, o Open)
 }
 
 // Sources give what volumes and variables refer to. A nil function means that

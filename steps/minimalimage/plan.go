@@ -1,0 +1,265 @@
+package minimalimage
+
+import (
+	"fmt"
+	"path"
+	"regexp"
+	"slices"
+	"strings"
+
+	"road/internal/app"
+
+	corev1 "k8s.io/api/core/v1"
+)
+
+// A plan is what the last stage of an image is to hold.
+type plan struct {
+	*start
+	facts app.ImageFacts
+	build []goBuild // lines of Go builds that become static
+
+	static  []string // programs that need no library: what Go builds
+	dynamic []string // programs and plug-ins whose libraries come along, as words for a shell
+	dirs    []string // directories that come along without what is in them
+	files   []string // single files, as words for a shell
+	whole   []string // directories that come along with all that is in them
+}
+
+// plan says what an image needs, or why it cannot be made smaller, as far as is
+// known. Both are empty where only a run can tell.
+func (t *target) plan(a *app.App) (*plan, string) {
+	if t.stage == nil {
+		return nil, "it comes from elsewhere, and not from a Dockerfile here"
+	}
+	if why := t.unreadable(); why != "" {
+		return nil, why
+	}
+	if !t.seen(a) {
+		return nil, ""
+	}
+	s, err := t.starts(a)
+	if err != nil {
+		return nil, err.Error()
+	}
+	p := &plan{start: s, facts: t.facts(a)}
+	if shell := t.runsShell(a, s); shell != "" {
+		return nil, fmt.Sprintf("the application itself runs a shell (%s)", shell)
+	}
+	p.addPrograms(t, a)
+	p.addFiles(t, a)
+	return p, ""
+}
+
+// unreadable says why a Dockerfile cannot be continued, "" where it can.
+func (t *target) unreadable() string {
+	if t.image.Build.Target != "" {
+		return fmt.Sprintf("it is built by the name of its stage, %q", t.image.Build.Target)
+	}
+	for _, s := range t.file.Chain(t.stage) {
+		if strings.Contains(s.Base, "{{") {
+			return fmt.Sprintf("%s:%d: a template", t.file.File, s.Line)
+		}
+		if windowsBase.MatchString(s.Base) {
+			return "it is an image for Windows"
+		}
+		for _, in := range s.Instructions {
+			if in.Name == "ONBUILD" {
+				return fmt.Sprintf("%s:%d: ONBUILD is for images that start from this one", t.file.File, in.Line)
+			}
+		}
+	}
+	return ""
+}
+
+var windowsBase = regexp.MustCompile(`nanoserver|servercore|(^|/)windows(/|:|$)`)
+
+// runsShell gives the shell that a container was seen to run although its command
+// needs none and no hook of its manifest does: a script is at work.
+func (t *target) runsShell(a *app.App, s *start) string {
+	if s.shell {
+		return "" // that may have been the one in front; a run will tell
+	}
+	for _, c := range t.uses {
+		asked := slices.ContainsFunc(hooks(c), func(argv []string) bool { return slices.Contains(shellNames, path.Base(argv[0])) })
+		for _, name := range inside(a, c).Ran {
+			if isShell(name) && !asked {
+				return name
+			}
+		}
+	}
+	return ""
+}
+
+func isShell(name string) bool {
+	base := path.Base(name)
+	return slices.Contains(shellNames, base) || base == "busybox"
+}
+
+var (
+	loader  = regexp.MustCompile(`/ld(-linux|-musl|64)?[-.][^/]*so[.0-9]*$`)
+	library = regexp.MustCompile(`\.so(\.[0-9.]+)?$`)
+	libDir  = regexp.MustCompile(`^(/usr)?(/local)?/lib(32|64|x32)?(/[a-z0-9_]+-linux-[a-z0-9]+)?$`)
+	triplet = regexp.MustCompile(`/(x86_64|i386|aarch64|arm|riscv64|powerpc64le|s390x)-linux-[a-z0-9]+/`)
+)
+
+// addPrograms takes over the programs that are started and those that they were
+// seen to run.
+func (p *plan) addPrograms(t *target, a *app.App) {
+	p.build = t.goBuilds()
+	for _, name := range p.programs {
+		if slices.ContainsFunc(p.build, func(b goBuild) bool { return b.makes(name) }) {
+			p.static = append(p.static, quote(name))
+		} else if strings.Contains(name, "/") {
+			p.dynamic = append(p.dynamic, quote(name))
+		} else {
+			p.dynamic = append(p.dynamic, "$(command -v "+quote(name)+")")
+		}
+	}
+	if len(p.static) == 0 {
+		p.build = nil
+	}
+	ran := map[string]bool{}
+	hookShell := false
+	for _, c := range t.uses {
+		for _, h := range hooks(c) {
+			hookShell = hookShell || isShell(h[0])
+		}
+		for _, name := range inside(a, c).Ran {
+			if !loader.MatchString(name) && (!isShell(name) || hookShell && !p.shell) {
+				ran[name] = true
+			}
+		}
+	}
+	for r := range ran {
+		if !slices.ContainsFunc(p.programs, func(name string) bool { return t.leadsTo(a, name, r) }) {
+			p.dynamic = append(p.dynamic, quote(portable(r)))
+		}
+	}
+	slices.Sort(p.dynamic)
+	p.dynamic = slices.Compact(p.dynamic)
+}
+
+// leadsTo says whether a program that is called by name is the one that was seen
+// to run as real: a link may lie between.
+func (t *target) leadsTo(a *app.App, name, real string) bool {
+	return path.Base(name) == path.Base(real) || slices.ContainsFunc(t.uses, func(c *app.Container) bool {
+		for link, to := range inside(a, c).Links {
+			if to == real && path.Base(link) == path.Base(name) {
+				return true
+			}
+		}
+		return false
+	})
+}
+
+// roots are directories from which only the files themselves are taken that were
+// opened: they are everybody's, or too much.
+var roots = []string{"/", "/bin", "/etc", "/etc/ssl", "/etc/ssl/certs", "/home", "/lib", "/lib64", "/mnt", "/opt", "/root", "/run", "/sbin", "/srv", "/tmp",
+	"/usr", "/usr/bin", "/usr/lib", "/usr/libexec", "/usr/local", "/usr/local/bin", "/usr/local/lib", "/usr/local/share", "/usr/sbin", "/usr/share", "/usr/share/zoneinfo",
+	"/var", "/var/cache", "/var/lib", "/var/log", "/var/run", "/var/tmp"}
+
+// always come along where the image has them: what programs need to verify whom
+// they talk to.
+const bundles = "/etc/ssl/certs/ca-certificates.crt /etc/pki/tls/certs/ca-bundle.crt"
+
+// addFiles takes over what the containers opened, the directories that they
+// wrote to, and what a trial showed to be needed.
+func (p *plan) addFiles(t *target, a *app.App) {
+	work := path.Clean("/" + p.facts.WorkingDir)
+	p.dirs = []string{"/tmp"}
+	if work != "/" {
+		p.dirs = append(p.dirs, work)
+	}
+	for _, c := range t.uses {
+		in := inside(a, c)
+		for _, d := range in.Written {
+			if d = path.Clean(d); d != "/" && !onMount(c, d) && plain(d) {
+				p.dirs = append(p.dirs, d)
+			}
+		}
+		for _, d := range in.Kept {
+			if path.IsAbs(d) && plain(d) {
+				p.whole = append(p.whole, d)
+			}
+		}
+		for _, name := range in.Opened {
+			if !slices.Contains(in.Ran, name) && plain(name) {
+				p.addFile(name, work)
+			}
+		}
+	}
+	slices.Sort(p.whole)
+	p.whole = outermost(p.whole)
+	p.files = sortedWithout(p.files, p.whole)
+	p.dirs = sortedWithout(p.dirs, p.whole)
+	slices.Sort(p.dynamic)
+	p.dynamic = slices.Compact(p.dynamic)
+}
+
+// addFile takes over one file that was opened, with its directory where that is
+// the application's own: what it did not open today it may open tomorrow.
+func (p *plan) addFile(name, work string) {
+	dir := path.Dir(name)
+	switch {
+	case loader.MatchString(name):
+	case library.MatchString(name):
+		// Those that a program is linked with come with it.
+		if !libDir.MatchString(dir) && len(p.dynamic) > 0 {
+			p.dynamic = append(p.dynamic, quote(portable(name)))
+		}
+	case strings.HasPrefix(name, "/usr/share/zoneinfo/"):
+		p.files = append(p.files, "/etc/localtime")
+	case len(p.dynamic) == 0 && (name == "/etc/ld.so.cache" || triplet.MatchString(name)):
+	case dir == work || slices.Contains(roots, dir) || libDir.MatchString(dir) || triplet.MatchString(name):
+		p.files = append(p.files, quote(portable(name)))
+	default:
+		p.whole = append(p.whole, dir)
+	}
+}
+
+// portable gives a file's name for machines of any kind.
+func portable(name string) string { return triplet.ReplaceAllString(name, "/*/") }
+
+// onMount says whether a volume hides the image there.
+func onMount(c *app.Container, dir string) bool {
+	return slices.ContainsFunc(c.Spec.VolumeMounts, func(m corev1.VolumeMount) bool {
+		at := path.Clean(m.MountPath)
+		return dir == at || strings.HasPrefix(dir, strings.TrimSuffix(at, "/")+"/")
+	})
+}
+
+// plain says whether a name can stand in a Dockerfile: COPY reads wildcards and
+// variables, and so does a shell.
+func plain(name string) bool { return plainName.MatchString(name) }
+
+var plainName = regexp.MustCompile(`^/[A-Za-z0-9_./+:@%,=-]*$`)
+
+// outermost leaves out directories below another of the sorted list.
+func outermost(dirs []string) []string {
+	var out []string
+	for _, d := range dirs {
+		if n := len(out); n == 0 || d != out[n-1] && !strings.HasPrefix(d, out[n-1]+"/") {
+			out = append(out, d)
+		}
+	}
+	return out
+}
+
+// sortedWithout sorts names, each once, without those below one of dirs.
+func sortedWithout(names, dirs []string) []string {
+	slices.Sort(names)
+	names = slices.Compact(names)
+	return slices.DeleteFunc(names, func(n string) bool {
+		return slices.ContainsFunc(dirs, func(d string) bool { return n == d || strings.HasPrefix(n, d+"/") })
+	})
+}
+
+// quote makes a name one word for a shell; the star of portable stays one.
+func quote(name string) string {
+	if shellPlain.MatchString(name) {
+		return name
+	}
+	return "'" + strings.ReplaceAll(name, "'", `'\''`) + "'"
+}
+
+var shellPlain = regexp.MustCompile(`^[A-Za-z0-9_./+:@%,*-]+$`)

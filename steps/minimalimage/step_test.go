@@ -1,0 +1,9 @@
+package minimalimage
+
+import (
+	"testing"
+
+	"road/internal/step/steptest"
+)
+
+func TestCases(t *testing.T) { steptest.Run(t, Step) }
