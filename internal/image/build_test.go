@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -127,7 +128,10 @@ ENTRYPOINT ["/usr/bin/hello"]
 	if f.Bytes < 50<<20 || f.Bytes > 300<<20 {
 		t.Error("bytes:", f.Bytes)
 	}
-	f.ID, f.Accounts, f.Bytes = "", nil, 0
+	if f.Executables < 100 || f.Executables > 1000 || path.Base(f.Shell) != "sh" {
+		t.Errorf("%d programs, shell %q", f.Executables, f.Shell)
+	}
+	f.ID, f.Accounts, f.Bytes, f.Executables, f.Shell = "", nil, 0, 0, ""
 	want := app.ImageFacts{
 		User: "web", WorkingDir: "/srv/files", Entrypoint: []string{"/usr/bin/hello"},
 		Env:     []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"},
