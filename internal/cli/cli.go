@@ -99,7 +99,7 @@ func (c *command) root(name string) *cobra.Command {
 		sub.GroupID = "run"
 		root.AddCommand(sub)
 	}
-	for _, sub := range []*cobra.Command{c.check(), c.fix(), c.explain()} {
+	for _, sub := range []*cobra.Command{c.check(), c.fix(), c.init(), c.explain()} {
 		sub.GroupID = "read"
 		root.AddCommand(sub)
 	}
