@@ -147,7 +147,7 @@ func TestReadme(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := string(b)
-	for part, text := range map[string]string{"matrix": Matrix(Record()), "road": Table("docs/", steps.All)} {
+	for part, text := range map[string]string{"session": Session(Record(), "install-package"), "matrix": Matrix(Record()), "road": Table("docs/", steps.All)} {
 		begin, end := "<!-- "+part+" -->\n", "<!-- end of "+part+" -->\n"
 		head, rest, ok := strings.Cut(want, begin)
 		_, tail, closed := strings.Cut(rest, end)

@@ -82,3 +82,29 @@ func Matrix(r *walk.Report) string {
 	}
 	return "```text\n" + strings.Trim(b.String(), "\n") + "\n```\n"
 }
+
+// Session gives one attack of the record as road walk shows it, as a block of
+// Markdown.
+func Session(r *walk.Report, attack string) string {
+	var b strings.Builder
+	for _, s := range r.Stops {
+		for _, a := range s.Attacks {
+			if a.Name != attack || b.Len() > 0 {
+				continue
+			}
+			fmt.Fprintf(&b, "```text\n$ make demo\n...\n%s  by %s: %s\n  %-40s ✗ %s  ✓ %s\n", a.Name, a.Transport, a.Goal, container(a.Target), a.Before.Verdict, a.After.Verdict)
+			told(&b, fmt.Sprintf("%d.0", s.Number-1), a.Before.Evidence)
+			told(&b, fmt.Sprintf("%d.0", s.Number), a.After.Evidence)
+			b.WriteString("...\n```\n")
+		}
+	}
+	return b.String()
+}
+
+// told writes what shows a verdict beside the stop where it was seen.
+func told(b *strings.Builder, stop, evidence string) {
+	for line := range strings.Lines(evidence) {
+		fmt.Fprintf(b, "    %-4s │ %s\n", stop, strings.TrimRight(line, "\n"))
+		stop = ""
+	}
+}
