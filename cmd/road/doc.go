@@ -9,6 +9,7 @@ Usage:
 	                       --write and --commit keep what was done
 	road check [PATH | -]  where on the road it stands, and what is missing
 	road fix [PATH]        the fixes that need no run, as a diff; -w writes them
+	road learn [PATH]      what the application needs, as a run shows it
 	road attack [PATH]     the attacks alone, against the application as it stands
 	road up [PATH]         run it at a stop of the road, to try it by hand
 	road down              end what up -d started
@@ -18,7 +19,7 @@ Usage:
 	road version
 	road completion SHELL
 
-Walk, attack and up take the built-in demo where no PATH is given, check and fix
+Walk, attack, learn and up take the built-in demo where no PATH is given, check and fix
 the current folder. PATH is the folder that holds the Kubernetes manifests and
 the Dockerfiles; a file road.yaml at its top says what cannot be inferred. Check
 also takes one file, or manifests on standard input:
@@ -30,6 +31,23 @@ also takes one file, or manifests on standard input:
 The application as it came is 1.0. Each step leads to the next number. --to
 names the last stop; --only and --skip choose steps. All three take names and
 numbers.
+
+# What a run shows
+
+Learn says what each container was seen to need: directories that it writes, ports,
+connections, memory, processor and system calls. With --save FILE it is kept
+(schema road/seen/v1, which -o json gives too), and
+
+	road fix --seen FILE
+
+writes what only a run can tell: a read-only root with its volumes, limits, network
+policies. It refuses a file that is about other workloads or images. Such a record
+is as complete as the checks in road.yaml are.
+
+Walk and fix write the runtime's default filter of system calls. With --seccomp
+localhost, or "steps: {seccomp: {profile: localhost}}" in road.yaml, each container
+gets a profile of the calls that it was seen to make, in profiles/ beside the
+manifests. Every node needs it below /var/lib/kubelet/seccomp.
 
 # What PATH lacks
 
@@ -90,7 +108,7 @@ away.
 
 # Requirements
 
-Walk, attack and up need Linux, root and an OCI runtime (runc). Doctor says what
+Walk, attack, learn and up need Linux, root and an OCI runtime (runc). Doctor says what
 is missing. The others run anywhere.
 
 # Environment

@@ -49,11 +49,16 @@ func road(t *testing.T) string {
 // TestSandboxScript tells the stories that need a sandbox.
 func TestSandboxScript(t *testing.T) {
 	bin := filepath.Dir(road(t))
+	demo, err := filepath.Abs("../../demo")
+	if err != nil {
+		t.Fatal(err)
+	}
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/sandbox",
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("NO_COLOR", "1")
 			e.Setenv("BIN", bin)
+			e.Setenv("DEMO", demo)
 			e.Setenv("PATH", bin+":"+os.Getenv("PATH"))
 			if state, ok := os.LookupEnv("ROAD_STATE"); ok {
 				e.Setenv("ROAD_STATE", state)

@@ -23,17 +23,21 @@ type fixer struct {
 	files   edit.Files // as they are now, edits included
 	changed edit.Files // those that differ from what is on disk
 	left    []string   // what was not fixed
+	filter  filterChoice
 }
 
 func (c *command) fix() *cobra.Command {
 	var write bool
 	var seen string
+	var filter filterChoice
 	s := &selection{}
 	cmd := &cobra.Command{
 		Use:   "fix [PATH]",
-		Short: "Show or write the fixes that need no run",
+		Short: "Show or write the fixes that need no run, or that a saved run backs",
 		Long: `fix writes the fixes of the road that need no run to stdout as a unified diff;
--w writes them into the files. Nothing is run: road walk proves that the
+-w writes them into the files. With --seen, what road learn --save kept of a run,
+it also writes what only a run can tell: a read-only root with its volumes,
+limits, network policies, dropped capabilities of root. Nothing is run: road walk proves that the
 application still works. A workload gets all of a step's changes or none.
 
 Exit status: without -w 1 if there is a diff, else 0; with -w 0, or 1 if
@@ -45,44 +49,59 @@ something was left; 2 bad input.`,
 			}
 			ch, err := s.resolve()
 			src, err2 := c.read(args)
-			saved, err3 := readSeen(seen)
-			if err := errors.Join(err, err2, err3); err != nil {
+			if err := errors.Join(err, err2, filter.validate()); err != nil {
 				return err
 			}
+			saved, err := readSeen(seen, src.app)
+			if err != nil {
+				return err
+			}
+			if filter == "localhost" && seen == "" {
+				return usage(errors.New("--seccomp localhost needs a run"), "give what road learn --save kept, with --seen, or use road walk")
+			}
+			for _, c := range filter.choices() {
+				src.app.Config.Choose(c.Step, c.Key, c.Value)
+			}
+			ch.filter = filter
 			return c.fixAll(src, ch, saved, write)
 		},
 	}
 	cmd.Flags().BoolVarP(&write, "write", "w", false, "write the files instead of showing the diff")
-	cmd.Flags().StringVar(&seen, "seen", "", "what a run showed, saved as JSON")
+	cmd.Flags().StringVar(&seen, "seen", "", "what a run showed, saved by road learn --save")
 	_ = cmd.MarkFlagFilename("seen", "json")
-	_ = cmd.Flags().MarkHidden("seen") // until a command saves such a file
+	filter.flags(cmd)
 	s.flags(cmd)
 	return cmd
 }
 
-// readSeen reads what a run showed; no name gives nothing.
-func readSeen(name string) (*app.Seen, error) {
-	s := &app.Seen{}
+// readSeen reads what a run of a showed; no name gives nothing.
+func readSeen(name string, a *app.App) (*app.Seen, error) {
 	if name == "" {
-		return s, nil
+		return &app.Seen{}, nil
 	}
 	f, err := os.Open(name)
 	if err != nil {
-		return nil, usage(err, "")
+		return nil, usage(err, "road learn --save FILE makes such a file")
 	}
 	defer f.Close()
+	rec := &app.Record{}
 	d := json.NewDecoder(io.LimitReader(f, maxInput))
-	d.DisallowUnknownFields()
-	if err := d.Decode(s); err != nil {
-		return nil, usage(fmt.Errorf("%s: %w", name, err), "--seen takes what road saved of a run")
+	if err := d.Decode(rec); err != nil {
+		return nil, usage(fmt.Errorf("%s: %w", name, err), "--seen takes what road learn --save kept of a run")
 	}
-	return s, nil
+	if err := rec.Fits(a); err != nil {
+		return nil, usage(fmt.Errorf("%s: %w", name, err), "run road learn --save again")
+	}
+	if rec.Seen == nil {
+		rec.Seen = &app.Seen{}
+	}
+	return rec.Seen, nil
 }
 
 func (c *command) fixAll(src *source, ch chosen, seen *app.Seen, write bool) error {
 	c.passedBy(src)
 	original := edit.Files(src.app.Files())
-	f := &fixer{command: c, source: src, app: src.app, files: edit.Files(src.app.Files()), changed: edit.Files{}}
+	f := &fixer{command: c, source: src, app: src.app, files: edit.Files(src.app.Files()), changed: edit.Files{}, filter: ch.filter}
 	f.app.Seen = seen
 	for i, s := range road() {
 		if !ch.within(i+2, s.Name) {
@@ -131,6 +150,9 @@ func (f *fixer) step(s *step.Step) error {
 		return fmt.Errorf("the fix of %s does not load: %w", s.Name, err)
 	}
 	a.Seen = f.app.Seen
+	for _, c := range f.filter.choices() {
+		a.Config.Choose(c.Step, c.Key, c.Value)
+	}
 	f.app = a
 	for _, finding := range s.Check(a) {
 		what := fmt.Sprintf("%s: %s", f.source.place(finding.Pos), finding.Message)

@@ -241,6 +241,7 @@ func (s *selection) flags(cmd *cobra.Command) {
 type chosen struct {
 	to         int
 	only, skip []string
+	filter     filterChoice // of fix; a run has its own
 }
 
 func (s *selection) resolve() (chosen, error) {

@@ -6,8 +6,6 @@ import (
 	"runtime/debug"
 	"slices"
 
-	"road/internal/edit"
-
 	"github.com/spf13/cobra"
 )
 
@@ -33,7 +31,7 @@ func buildVersion() string {
 	return info.Main.Version
 }
 
-func sorted(files edit.Files) []string {
+func sorted[V any](files map[string]V) []string {
 	var names []string
 	for n := range files {
 		names = append(names, n)

@@ -1,6 +1,8 @@
 package oci
 
 import (
+	"slices"
+
 	"road/internal/app"
 	"road/internal/sandbox/oci/pod"
 )
@@ -47,4 +49,20 @@ func (d *deployment) learnPeak(in *app.SeenInside, m *member, container string, 
 	}
 	in.Peak.Raise(q)
 	return nil
+}
+
+// learnListens adds to in the ports on which a container of m listens; none once
+// an attack may have begun.
+func (d *deployment) learnListens(in *app.SeenInside, m *member, container string) error {
+	d.mu.Lock()
+	frozen := d.calls.frozen
+	d.mu.Unlock()
+	if frozen {
+		return nil
+	}
+	ports, err := m.pod.Listens(container)
+	in.Listens = append(in.Listens, ports...)
+	slices.Sort(in.Listens)
+	in.Listens = slices.Compact(in.Listens)
+	return err
 }

@@ -17,6 +17,12 @@ import (
 // inHost calls f in the host's network namespace, where the audit channel is.
 func (e *engine) inHost(f func() error) error { return world.InNS(e.w.HostNet, f) }
 
+// ProveAudit says why system calls cannot be recorded on this host, "" where they
+// can. It is for a process outside of a world.
+func ProveAudit(ctx context.Context) string {
+	return audit.Prove(ctx, audit.Fault(), func(f func() error) error { return f() })
+}
+
 // A tracer collects the system calls of a deployment.
 type tracer struct {
 	log     *audit.Log

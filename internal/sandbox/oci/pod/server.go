@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"math/bits"
 	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -226,31 +225,4 @@ func born(pid int) uint64 {
 	}
 	n, _ := strconv.ParseUint(f[19], 10, 64)
 	return n
-}
-
-// listening says whether a process has a socket that takes TCP connections.
-func listening(pid int) bool {
-	dir := fmt.Sprintf("/proc/%d", pid)
-	open := map[string]bool{}
-	fds, _ := os.ReadDir(filepath.Join(dir, "fd"))
-	for _, fd := range fds {
-		if link, err := os.Readlink(filepath.Join(dir, "fd", fd.Name())); err == nil {
-			if inode, ok := strings.CutPrefix(link, "socket:["); ok {
-				open[strings.TrimSuffix(inode, "]")] = true
-			}
-		}
-	}
-	if len(open) == 0 {
-		return false
-	}
-	const listen = "0A"
-	for _, table := range []string{"tcp", "tcp6"} {
-		b, _ := os.ReadFile(filepath.Join(dir, "net", table))
-		for line := range strings.Lines(string(b)) {
-			if f := strings.Fields(line); len(f) > 9 && f[3] == listen && open[f[9]] {
-				return true
-			}
-		}
-	}
-	return false
 }
