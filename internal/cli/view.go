@@ -22,6 +22,9 @@ import (
 // finished lines stay. Elsewhere there are plain lines with the time since the
 // start. One lock guards every write, so lines never mix; nothing of the
 // terminal is changed that an interruption would leave behind.
+//
+// Stops are shown in their order, though work on several goes on at once: the
+// lines of a stop are held until those before it are over.
 type view struct {
 	w      io.Writer
 	live   bool
@@ -30,17 +33,27 @@ type view struct {
 	styles viewStyles
 
 	mu    sync.Mutex
-	now   string    // what is going on; "" for nothing
+	now   string    // what is going on on the road; "" for nothing
 	more  string    // a line from inside it
-	marks string    // the outcomes of the attacks that are going on
-	going []string  // the attacks that are going on
 	since time.Time // when it began
-	told  time.Time // when the last plain line was written
+	order []int     // stops that are not over, the first is shown
+	over  map[int]bool
+	held  map[int][]string // lines of stops whose turn has not come
+	raids []*raid          // attacks that go on beside the road, in the order of their beginning
+	told  time.Time        // when the last plain line was written
 	frame int
 	done  chan struct{}
 }
 
 type viewStyles struct{ title, dim, good, bad, unknown lipgloss.Style }
+
+// A raid is the attacks on one variant of the application that are going on.
+type raid struct {
+	stop  int
+	phase walk.Phase
+	marks string   // their outcomes so far
+	going []string // their names
+}
 
 // spin is what shows that time passes.
 var spin = []string{"⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"}
@@ -55,6 +68,7 @@ func (c *command) view() *view {
 	r := lipgloss.NewRenderer(c.stderr)
 	color := func(c string) lipgloss.Style { return r.NewStyle().Foreground(lipgloss.Color(c)) }
 	v := &view{w: c.stderr, quiet: c.quiet, begun: time.Now(), done: make(chan struct{}),
+		over: map[int]bool{}, held: map[int][]string{},
 		styles: viewStyles{r.NewStyle().Bold(true), color("8"), color("2"), color("1").Bold(true), color("3")}}
 	f, ok := c.stderr.(*os.File)
 	v.live = ok && !c.quiet && term.IsTerminal(int(f.Fd())) && os.Getenv("TERM") != "dumb"
@@ -84,7 +98,7 @@ func (v *view) tick() {
 func (v *view) close() {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	v.now = ""
+	v.now, v.raids = "", nil
 	v.wipe()
 	select {
 	case <-v.done:
@@ -110,17 +124,58 @@ func (v *view) columns() int {
 
 // paint writes the moving line.
 func (v *view) paint() {
-	if !v.live || v.now == "" {
+	if !v.live || v.now == "" && len(v.raids) == 0 {
 		return
 	}
-	line := fmt.Sprintf("  %s %s  %s", spin[v.frame%len(spin)], v.now, seconds(time.Since(v.since)))
-	if v.marks != "" {
-		line += "  " + v.marks
+	line := "  " + spin[v.frame%len(spin)]
+	if v.now != "" {
+		line += fmt.Sprintf(" %s  %s  %s", v.now, seconds(time.Since(v.since)), v.styles.dim.Render(v.more))
 	}
-	if v.more != "" {
-		line += "  " + v.styles.dim.Render(v.more)
-	}
+	line = strings.TrimRight(line, " ") + v.beside()
 	io.WriteString(v.w, "\r\x1b[2K"+ansi.Truncate(line, v.columns()-1, "…"))
+}
+
+// beside tells what goes on beside the road: which stops are attacked, by what,
+// and how it goes for the first of them.
+func (v *view) beside() string {
+	if len(v.raids) == 0 {
+		return ""
+	}
+	var stops, going []string
+	for _, r := range v.raids {
+		if name := fmt.Sprintf("%d.0", r.stop); !slices.Contains(stops, name) {
+			stops = append(stops, name)
+		}
+		for _, a := range r.going {
+			if !slices.Contains(going, a) {
+				going = append(going, a)
+			}
+		}
+	}
+	return "  attacking " + strings.Join(stops, " ") + "  " + v.raids[0].marks + "  " + v.styles.dim.Render(strings.Join(going, ", "))
+}
+
+// tell writes a finished line of a stop when its turn has come; stop 0 is none.
+func (v *view) tell(stop int, format string, args ...any) {
+	if len(v.order) > 0 && stop != v.order[0] && slices.Contains(v.order, stop) {
+		v.held[stop] = append(v.held[stop], fmt.Sprintf(format, args...))
+		return
+	}
+	v.line(format, args...)
+}
+
+// ended lets those stops be shown whose turn has come.
+func (v *view) ended(stop int) {
+	v.over[stop] = true
+	for len(v.order) > 0 && v.over[v.order[0]] {
+		if v.order = v.order[1:]; len(v.order) == 0 {
+			break
+		}
+		for _, l := range v.held[v.order[0]] {
+			v.line("%s", l)
+		}
+		delete(v.held, v.order[0])
+	}
 }
 
 // line writes a finished line, above the moving one where there is one.
@@ -154,35 +209,37 @@ func (v *view) event(e walk.Event) {
 	defer v.mu.Unlock()
 	switch e := e.(type) {
 	case walk.Begun:
+		for _, h := range e.Stops {
+			v.order = append(v.order, h.Number)
+		}
 		v.line("%s  %s", v.styles.title.Render(e.App), v.styles.dim.Render(strings.TrimSpace(e.Engine.Runtime+"  kernel "+e.Engine.Kernel)))
 	case walk.StopStarted:
-		v.line("%s", v.styles.title.Render(fmt.Sprintf("%d.0  %s", e.Number, e.Title)))
+		v.tell(e.Number, "%s", v.styles.title.Render(fmt.Sprintf("%d.0  %s", e.Number, e.Title)))
 	case walk.PhaseStarted:
-		v.now, v.since, v.more, v.marks, v.going = strings.TrimSpace(fmt.Sprintf("%-*s %s", labelWidth, e.Phase, e.Detail)), time.Now(), "", "", nil
-		v.paint()
+		v.phaseStarted(e)
 	case walk.Progress:
 		v.more = e.Line
 		if !v.live && time.Since(v.told) > heartbeat {
 			v.line("%s", e.Line)
 		}
-		v.paint()
 	case walk.PhaseDone:
 		v.phaseDone(e)
 	case walk.CheckDone:
-		v.line("  %s %-*s %s: %s", v.mark(e.Check.OK), labelWidth, "check", e.Check.Name, e.Check.Detail)
+		v.tell(e.Stop, "  %s %-*s %s: %s", v.mark(e.Check.OK), labelWidth, "check", e.Check.Name, e.Check.Detail)
 	case walk.AttackStarted:
-		v.going = append(v.going, e.Attack)
-		v.more = strings.Join(v.going, ", ")
-		v.paint()
+		if r := v.raid(e.Stop, e.Side); r != nil {
+			r.going = append(r.going, e.Attack)
+		}
 	case walk.AttackDone:
 		v.attackDone(e)
 	case walk.Found:
-		v.line("  %s %-*s %s", v.styles.dim.Render("±"), labelWidth, "fix", changed(e.Diff))
+		v.tell(e.Stop, "  %s %-*s %s", v.styles.dim.Render("±"), labelWidth, "fix", changed(e.Diff))
 	case walk.StopDone:
 		v.stopDone(e.Stop)
 	case walk.Note:
-		v.line("  %s %-*s %s", v.styles.unknown.Render("!"), labelWidth, "note", e.Text)
+		v.tell(e.Stop, "  %s %-*s %s", v.styles.unknown.Render("!"), labelWidth, "note", e.Text)
 	}
+	v.paint()
 }
 
 func (v *view) mark(ok bool) string {
@@ -192,43 +249,79 @@ func (v *view) mark(ok bool) string {
 	return v.styles.bad.Render("✗")
 }
 
+func attacking(p walk.Phase) bool { return p == walk.Attacking || p == walk.Control }
+
+func (v *view) phaseStarted(e walk.PhaseStarted) {
+	if attacking(e.Phase) {
+		v.raids = append(v.raids, &raid{stop: e.Stop, phase: e.Phase})
+		return
+	}
+	v.now, v.since, v.more = strings.TrimSpace(fmt.Sprintf("%d.0 %s  %s", e.Stop, e.Phase, e.Detail)), time.Now(), ""
+}
+
 func (v *view) phaseDone(e walk.PhaseDone) {
-	v.now = ""
 	mark, detail := v.mark(e.OK), e.Detail
+	if attacking(e.Phase) {
+		if i := slices.IndexFunc(v.raids, func(r *raid) bool { return r.stop == e.Stop && r.phase == e.Phase }); i >= 0 {
+			if e.OK {
+				mark, detail = v.styles.dim.Render("•"), strings.TrimSpace(v.raids[i].marks+"  "+detail)
+			}
+			v.raids = slices.Delete(v.raids, i, i+1)
+		}
+	} else {
+		v.now = ""
+	}
+	label := string(e.Phase)
 	switch {
 	case e.Phase == walk.Checking && e.OK:
 		v.wipe()
 		return // each check has its line
-	case e.OK && (e.Phase == walk.Attacking || e.Phase == walk.Control):
-		mark = v.styles.dim.Render("•")
-		detail = strings.TrimSpace(v.marks + "  " + detail)
+	case e.Phase == walk.Control && !slices.Contains(v.order, e.Stop):
+		label = fmt.Sprintf("%d.0 %s", e.Stop, label) // its stop is over
 	}
-	v.line("  %s %-*s %s  %s", mark, labelWidth, e.Phase, detail, v.styles.dim.Render(seconds(time.Duration(e.Seconds*float64(time.Second)))))
+	v.tell(e.Stop, "  %s %-*s %s  %s", mark, labelWidth, label, detail, v.styles.dim.Render(seconds(time.Duration(e.Seconds*float64(time.Second)))))
+}
+
+// raid finds the attacks that go on on one side of a stop.
+func (v *view) raid(stop int, side walk.Side) *raid {
+	phase := walk.Control
+	if side == walk.InSequence {
+		phase = walk.Attacking
+	}
+	for _, r := range v.raids {
+		if r.stop == stop && r.phase == phase {
+			return r
+		}
+	}
+	return nil
 }
 
 func (v *view) attackDone(e walk.AttackDone) {
-	if i := slices.Index(v.going, e.Attack); i >= 0 {
-		v.going = slices.Delete(v.going, i, i+1)
+	r := v.raid(e.Stop, e.Side)
+	if r == nil {
+		return
+	}
+	if i := slices.Index(r.going, e.Attack); i >= 0 {
+		r.going = slices.Delete(r.going, i, i+1)
 	}
 	switch e.Cell.Verdict {
 	case step.Succeeded:
-		v.marks += v.styles.bad.Render("✗")
+		r.marks += v.styles.bad.Render("✗")
 	case step.Blocked:
-		v.marks += v.styles.good.Render("✓")
+		r.marks += v.styles.good.Render("✓")
 	default:
-		v.marks += v.styles.unknown.Render("?")
+		r.marks += v.styles.unknown.Render("?")
 	}
-	v.more = strings.Join(v.going, ", ")
-	v.paint()
 }
 
 func (v *view) stopDone(s *walk.Stop) {
 	switch s.Status {
 	case walk.LeftOut:
-		v.line("  %s %-*s %s", v.styles.bad.Render("✗"), labelWidth, "left out", s.Reason)
+		v.tell(s.Number, "  %s %-*s %s", v.styles.bad.Render("✗"), labelWidth, "left out", s.Reason)
 	case walk.Already:
-		v.line("  %s %-*s %s", v.styles.good.Render("✓"), labelWidth, "already", "nothing to change")
+		v.tell(s.Number, "  %s %-*s %s", v.styles.good.Render("✓"), labelWidth, "already", "nothing to change")
 	}
+	v.ended(s.Number)
 }
 
 // changed sums up a unified diff: "app/Dockerfile +6, manifests/web.yaml +4 -1".

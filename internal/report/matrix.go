@@ -116,12 +116,8 @@ func (t *text) summary() {
 		t.hanging(t.bad.Render("✗ "), 2, s)
 	}
 	last := r.Stops[len(r.Stops)-1]
-	seconds := 0.0
-	for _, s := range r.Stops {
-		seconds += s.Seconds
-	}
 	if len(r.Stops) == 1 {
-		t.line(fmt.Sprintf("%s: %s of %d attacks succeed as it stands; %.1f s", r.App, t.number(len(r.SucceededAt(last.Number))), len(r.Matrix.Rows), seconds))
+		t.line(fmt.Sprintf("%s: %s of %d attacks succeed as it stands; %.1f s", r.App, t.number(len(r.SucceededAt(last.Number))), len(r.Matrix.Rows), r.Seconds))
 		return
 	}
 	works := t.good.Render("the application works")
@@ -132,7 +128,7 @@ func (t *text) summary() {
 	if n := len(r.Matrix.Rows); n > 0 {
 		parts = append(parts, fmt.Sprintf("of %d attacks %s succeeded at 1.0 and %s at %d.0", n, t.number(len(r.SucceededAt(1))), t.number(len(r.SucceededAt(last.Number))), last.Number))
 	}
-	t.line(strings.Join(append(parts, works, fmt.Sprintf("%.1f s", seconds)), "; "))
+	t.line(strings.Join(append(parts, works, fmt.Sprintf("%.1f s", r.Seconds)), "; "))
 }
 
 func (t *text) number(n int) string {

@@ -83,6 +83,10 @@ type DeployOptions struct {
 	// measured.
 	Attacked bool
 
+	// Weight is how many times the share of another deployment's this one has of
+	// busy processors; 0 is 1.
+	Weight int
+
 	// Trace has the system calls of every container recorded, which SysCalls gives
 	// once the deployment was stopped. Meanwhile all containers run under the runtime's
 	// default filter. It needs the power Audit.

@@ -92,7 +92,7 @@ type Attack struct {
 	Needs     []sandbox.Power // what the engine and host must enforce or show, else Unproven
 	OwnPod    bool            // it changes its container, so it gets a fresh pod from the same spec
 	Waits     bool            // it mostly waits and disturbs no other, so it may act beside them in one scene
-	Alone     bool            // nothing may act beside it: it uses up what all pods share; those of a step have one pod of their own together
+	Alone     bool            // nothing acts beside it on its node, nor anywhere another such attack: it uses up what all pods share; those of a step have one pod of their own together
 	Open      string          // why the road leaves it open; "" for an attack that its step stops
 
 	// Run acts and judges. An error means Unproven with the reason.

@@ -2,6 +2,7 @@ package walk
 
 import (
 	"context"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -10,19 +11,28 @@ import (
 	"road/internal/step"
 )
 
-// TestAlone has nothing act beside an attack that uses up what all share, while
-// the others do act side by side.
+// TestAlone has nothing act on the node of an attack that uses up what all share,
+// and nowhere another of its kind, while the others do act side by side.
 func TestAlone(t *testing.T) {
-	var acting, most, disturbed atomic.Int32
-	act := func(alone bool) func(context.Context, *sandbox.Scene) (step.Outcome, error) {
-		return func(context.Context, *sandbox.Scene) (step.Outcome, error) {
+	var alone, most, disturbed atomic.Int32
+	var nodes sync.Map // by the application that is attacked: how many act on it
+	act := func(bomb bool) func(context.Context, *sandbox.Scene) (step.Outcome, error) {
+		return func(_ context.Context, s *sandbox.Scene) (step.Outcome, error) {
+			v, _ := nodes.LoadOrStore(s.App, &atomic.Int32{})
+			acting := v.(*atomic.Int32)
 			n := acting.Add(1)
+			if bomb && alone.Add(1) > 1 {
+				disturbed.Add(1)
+			}
 			time.Sleep(20 * time.Millisecond)
-			if alone && (n > 1 || acting.Load() > 1) {
+			if bomb && (n > 1 || acting.Load() > 1) {
 				disturbed.Add(1)
 			}
 			if n > most.Load() {
 				most.Store(n)
+			}
+			if bomb {
+				alone.Add(-1)
 			}
 			acting.Add(-1)
 			return step.Outcome{Verdict: step.Succeeded, Evidence: "done"}, nil

@@ -25,25 +25,54 @@ type job struct {
 	key    key
 }
 
-// attackStop runs every attack of the walk against the application in sequence
-// at a stop, and shows the front's process inside and outside.
-func (w *walker) attackStop(ctx context.Context, stop *Stop) error {
+// attackStop has every attack of the walk run against the application as it
+// stands at a stop, and the front's process shown inside and outside.
+func (w *walker) attackStop(ctx context.Context, c *course) error {
+	stop := c.stop
 	cells := w.book.open(stop.Number, false)
 	if w.peaceful {
 		return nil
 	}
+	a, err := w.copyOf(ctx, w.lane, stop.Number)
+	if err != nil {
+		return err
+	}
+	l := &lane{dir: w.lane.dir, app: a, claims: w.keptClaims(w.lane, stop), only: true}
 	var jobs []job
 	for _, p := range w.plan {
 		jobs = append(jobs, w.jobs(p.step)...)
 	}
-	if err := w.attack(ctx, stop, InSequence, w.lane, jobs, cells); err != nil {
+	w.raid(c, &stop.Parts.Attacks, func(ctx context.Context) error {
+		defer w.end(ctx, l)
+		if err := w.run(ctx, l, a, &Stop{Number: stop.Number, Silent: true}); err != nil {
+			return w.notServed(ctx, stop, jobs, cells, err)
+		}
+		if err := w.evidence(ctx, l, stop); err != nil {
+			return err
+		}
+		return w.attack(ctx, stop, InSequence, l, jobs, cells)
+	})
+	return nil
+}
+
+// notServed writes down that attacks could not be run because what they act on
+// does not get ready. Every other error ends the walk.
+func (w *walker) notServed(ctx context.Context, stop *Stop, jobs []job, cells map[key]Cell, err error) error {
+	var late *sandbox.NotReadyError
+	if ctx.Err() != nil || !errors.As(err, &late) {
 		return err
 	}
-	return w.evidence(ctx, stop)
+	w.emit(Note{stop.Number, w.mask.line("what is to be attacked does not run: " + err.Error())})
+	for _, j := range jobs {
+		w.book.write(cells, j.key, Cell{Verdict: step.Unproven, Target: targetName(j.key.target), Reason: w.mask.line("it does not run to be attacked: " + err.Error())})
+	}
+	return nil
 }
 
 // jobs gives a step's attacks with their targets.
 func (w *walker) jobs(s *step.Step) []job {
+	w.book.mu.Lock()
+	defer w.book.mu.Unlock()
 	var jobs []job
 	for i := range s.Attacks {
 		a := &s.Attacks[i]
@@ -78,7 +107,7 @@ func (w *walker) targets(a *step.Attack) []sandbox.Target {
 		front = behind(w.app, hole.Service)
 	}
 	if len(front) == 0 {
-		front = []*app.Workload{w.front()}
+		front = []*app.Workload{w.front(w.app)}
 	}
 	var out []sandbox.Target
 	for _, wl := range front {
@@ -101,25 +130,21 @@ func everyContainer(workloads []*app.Workload) []sandbox.Target {
 	return out
 }
 
-// front is the workload that users reach: that with the hole, else the engine's
-// word, else the first.
-func (w *walker) front() *app.Workload {
-	for _, h := range []*app.Hole{w.app.Config.Foothold.Command, w.app.Config.Foothold.Request} {
+// front is the workload of a that users reach: that with the hole, else the
+// engine's word, else the first.
+func (w *walker) front(a *app.App) *app.Workload {
+	for _, h := range []*app.Hole{a.Config.Foothold.Command, a.Config.Foothold.Request} {
 		if h == nil {
 			continue
 		}
-		if b := behind(w.app, h.Service); len(b) > 0 {
+		if b := behind(a, h.Service); len(b) > 0 {
 			return b[0]
 		}
 	}
-	if w.serving != nil {
-		if id, _ := w.serving.Front(); id != "" {
-			if wl := w.app.Workload(id); wl != nil {
-				return wl
-			}
-		}
+	if wl := a.Workload(w.entry); w.entry != "" && wl != nil {
+		return wl
 	}
-	return w.app.Workloads[0]
+	return a.Workloads[0]
 }
 
 // attack runs jobs against what a lane serves and writes the outcomes into
@@ -131,7 +156,7 @@ func (w *walker) attack(ctx context.Context, stop *Stop, side Side, l *lane, job
 	if side != InSequence {
 		phase = Control
 	}
-	done := w.phase(stop, phase, &stop.Parts.Attacks, count(len(jobs), "attack"))
+	done := w.phase(stop, phase, nil, count(len(jobs), "attack"))
 	shared := map[sandbox.Target][]job{}
 	var order []sandbox.Target
 	group, gctx := errgroup.WithContext(ctx)
@@ -184,7 +209,7 @@ func (w *walker) attack(ctx context.Context, stop *Stop, side Side, l *lane, job
 	err := group.Wait()
 	for _, j := range alone {
 		if err == nil {
-			err = w.inScene(ctx, scenes[place{j.key.target, j.attack.OwnPod}], []job{j}, begin, finish)
+			err = w.actAlone(ctx, scenes[place{j.key.target, j.attack.OwnPod}], j, begin, finish)
 		}
 	}
 	var closing sync.WaitGroup
@@ -194,6 +219,15 @@ func (w *walker) attack(ctx context.Context, stop *Stop, side Side, l *lane, job
 	closing.Wait()
 	done(err == nil, tally(cells, jobs))
 	return err
+}
+
+// actAlone runs an attack while no other acts that acts alone, in the whole walk.
+func (w *walker) actAlone(ctx context.Context, s *scenery, j job, begin func(job), finish func(job, Cell)) error {
+	if w.beside != nil {
+		w.beside.alone.Lock()
+		defer w.beside.alone.Unlock()
+	}
+	return w.inScene(ctx, s, []job{j}, begin, finish)
 }
 
 func tally(cells map[key]Cell, jobs []job) string {
@@ -306,161 +340,4 @@ func (w *walker) act(ctx context.Context, a *step.Attack, scene *sandbox.Scene) 
 		}
 	}
 	return c
-}
-
-// prove attacks the application at a stop that its step has made, and gets for
-// the step's own attacks what their verdicts are compared with.
-func (w *walker) prove(ctx context.Context, p planned, stop *Stop) error {
-	before := w.book.stops[len(w.book.stops)-1]
-	if stop.Status == Done {
-		if err := w.attackStop(ctx, stop); err != nil {
-			return err
-		}
-	} else {
-		w.book.open(stop.Number, true)
-		last := w.report.Stops[len(w.report.Stops)-1]
-		stop.Evidence, stop.Figures.Capabilities, stop.Figures.Syscalls = last.Evidence, last.Figures.Capabilities, last.Figures.Syscalls
-	}
-	if w.peaceful {
-		return nil
-	}
-	if err := w.alone(ctx, p, stop); err != nil {
-		return err
-	}
-	if stop.Status != LeftOut {
-		if err := w.compare(ctx, p.step, stop); err != nil {
-			return err
-		}
-	}
-	stop.Attacks = w.book.results(p.step, stop.Number, before)
-	return nil
-}
-
-// alone runs a step's attacks at 1.0 plus only this step. Where nothing came
-// before it, that is the stop itself.
-func (w *walker) alone(ctx context.Context, p planned, stop *Stop) error {
-	jobs := w.jobs(p.step)
-	from := 0
-	switch {
-	case stop.Status == LeftOut:
-		return nil
-	case stop.Status == Already && len(p.step.Check(w.original.app)) == 0:
-		from = 1
-	case stop.Status == Done && !w.changed():
-		from = stop.Number
-	}
-	if from > 0 {
-		for _, j := range jobs {
-			w.book.alone[j.key] = w.book.at[from][j.key]
-		}
-		return nil
-	}
-	l := &lane{dir: w.variant(p, "alone"), app: w.original.app}
-	if err := linkTree(ctx, w.original.dir, l.dir); err != nil {
-		return err
-	}
-	if err := w.reload(l, p.number); err != nil {
-		return err
-	}
-	l.app.Seen = cloneSeen(w.original.app.Seen)
-	defer w.end(ctx, l)
-	scratch := &Stop{Number: stop.Number}
-	if err := w.publish(ctx, l, p, scratch); err != nil {
-		return err
-	}
-	t, err := w.take(ctx, l, p, scratch)
-	stop.Parts.add(scratch.Parts)
-	if err != nil {
-		return err
-	}
-	if t.diff == "" {
-		left := map[string]bool{}
-		for _, f := range p.step.Check(l.app) {
-			left[f.Workload] = true
-		}
-		for _, j := range jobs {
-			if !left[j.key.target.Workload] { // it had the protection as it came
-				w.book.alone[j.key] = w.book.at[1][j.key]
-				continue
-			}
-			w.book.alone[j.key] = Cell{Verdict: step.Unproven, Target: targetName(j.key.target),
-				Reason: w.mask.line("1.0 plus only this step does not run: " + t.reason)}
-		}
-		return nil
-	}
-	jobs = w.withoutLeftOut(jobs, t.leftOut, "1.0 plus only this step leaves it out", w.book.alone)
-	return w.attack(ctx, stop, AloneSide, l, jobs, w.book.alone)
-}
-
-// changed says whether a stop before the one that is being made changed the
-// application.
-func (w *walker) changed() bool {
-	for _, s := range w.report.Stops {
-		if s.Number > 1 && s.Status == Done {
-			return true
-		}
-	}
-	return false
-}
-
-// compare runs those attacks of a step that were blocked, but were not seen to
-// succeed on anything weaker, at 1.0 with the step's protection taken away.
-func (w *walker) compare(ctx context.Context, s *step.Step, stop *Stop) error {
-	var jobs []job
-	for _, j := range w.jobs(s) {
-		if _, done := w.book.weakened[j.key]; done || w.book.control(j.key, stop.Number) {
-			continue
-		}
-		blocked := w.book.alone[j.key].Verdict == step.Blocked
-		for _, n := range w.book.stops {
-			blocked = blocked || w.book.at[n][j.key].Verdict == step.Blocked
-		}
-		if blocked {
-			jobs = append(jobs, j)
-		}
-	}
-	if len(jobs) == 0 {
-		return nil
-	}
-	a, err := app.Load(w.original.dir)
-	if err != nil {
-		return err
-	}
-	a.Name, a.Seen = w.o.Name, cloneSeen(w.original.app.Seen)
-	step.Weaken(s, a)
-	l := &lane{dir: w.original.dir, app: a}
-	defer w.end(ctx, l)
-	scratch := &Stop{Number: stop.Number}
-	err = w.run(ctx, l, a, scratch)
-	stop.Parts.add(scratch.Parts)
-	if err != nil {
-		if ctx.Err() != nil {
-			return err
-		}
-		w.note(fmt.Sprintf("%s: the application without this protection does not run, so nothing compares: %s", s.Name, err))
-		return nil
-	}
-	return w.attack(ctx, stop, Weakened, l, jobs, w.book.weakened)
-}
-
-// controlAll compares every step's attacks at the only stop, and reports them.
-func (w *walker) controlAll(ctx context.Context) error {
-	stop := w.report.Stops[0]
-	for _, p := range w.plan {
-		if err := w.compare(ctx, p.step, stop); err != nil {
-			return err
-		}
-		for _, r := range w.book.results(p.step, 1, 1) {
-			r.Before, r.Alone = Cell{Verdict: step.Unproven, Reason: "not run", Target: r.Target}, Cell{Verdict: step.Unproven, Reason: "not run", Target: r.Target}
-			stop.Attacks = append(stop.Attacks, r)
-		}
-	}
-	return nil
-}
-
-func (p *Parts) add(q Parts) {
-	p.Build += q.Build
-	p.Start += q.Start
-	p.Checks += q.Checks
-	p.Attacks += q.Attacks
 }

@@ -24,13 +24,14 @@ type book struct {
 	at       map[int]map[key]Cell  // in sequence
 	alone    map[key]Cell          // at 1.0 plus only the attack's step
 	weakened map[key]Cell          // at 1.0 without the step's protection
+	aloneAt  map[key]int           // where a stop is the attack's step alone: its number
 	keys     map[string][]key      // by attack, in the order of targets
 	steps    map[string]*step.Step // by attack
 }
 
 func newBook() *book {
 	return &book{at: map[int]map[key]Cell{}, alone: map[key]Cell{}, weakened: map[key]Cell{}, keys: map[string][]key{},
-		steps: map[string]*step.Step{}}
+		steps: map[string]*step.Step{}, aloneAt: map[key]int{}}
 }
 
 func (b *book) write(into map[key]Cell, k key, c Cell) {
@@ -42,6 +43,8 @@ func (b *book) write(into map[key]Cell, k key, c Cell) {
 // open begins a stop; a stop whose application is that of the stop before takes
 // over its cells.
 func (b *book) open(stop int, same bool) map[key]Cell {
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	cells := map[key]Cell{}
 	if same && len(b.stops) > 0 {
 		cells = b.at[b.stops[len(b.stops)-1]]
@@ -49,6 +52,33 @@ func (b *book) open(stop int, same bool) map[key]Cell {
 	b.stops = append(b.stops, stop)
 	b.at[stop] = cells
 	return cells
+}
+
+// settle fills in, when all stops are over, what a step alone came to where that
+// is one of them.
+func (b *book) settle() {
+	for k, stop := range b.aloneAt {
+		b.alone[k] = b.at[stop][k]
+	}
+}
+
+// alike notes that what an attack comes to alone is what it comes to at a stop.
+func (b *book) alike(k key, stop int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.aloneAt[k] = stop
+}
+
+// uncompared says whether an attack was blocked somewhere and was not seen to
+// succeed on anything weaker.
+func (b *book) uncompared(k key) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	blocked := b.alone[k].Verdict == step.Blocked && !b.control(k, 2)
+	for _, n := range b.stops {
+		blocked = blocked || b.at[n][k].Verdict == step.Blocked && !b.control(k, n)
+	}
+	return blocked
 }
 
 // control says whether the attack was seen to succeed on a variant weaker than

@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -47,7 +48,9 @@ func (m *memory) Prepare(_ context.Context, a *app.App, p sandbox.Progress) (map
 	facts := map[string]app.ImageFacts{}
 	for _, i := range a.Images {
 		facts[i.Ref] = app.ImageFacts{ID: i.Ref, Bytes: 42}
-		p("prepare " + i.Ref)
+		if p != nil {
+			p("prepare " + i.Ref)
+		}
 	}
 	return facts, nil
 }
@@ -75,6 +78,13 @@ func (m *memory) Publish(_ context.Context, a *app.App, _ sandbox.Progress) (map
 }
 
 func (m *memory) Close() error { return nil }
+
+// ran gives the deployments so far, sorted: several go on at once.
+func (m *memory) ran() []string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Sorted(slices.Values(m.deployed))
+}
 
 type memoryDeployment struct {
 	m      *memory
@@ -118,6 +128,9 @@ func (d *memoryDeployment) RunPod(_ context.Context, o sandbox.PodOptions) (sand
 func (d *memoryDeployment) Restart(context.Context, string) error { return nil }
 
 func (d *memoryDeployment) Scene(_ context.Context, t sandbox.Target, _ bool, _ ...func(*corev1.PodSpec)) (*sandbox.Scene, error) {
+	if d.claims == "walk" {
+		d.m.t.Error("what is walked is attacked")
+	}
 	return &sandbox.Scene{App: d.app, Target: t, CodeAs: d.m.codeAs}, nil
 }
 

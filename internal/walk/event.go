@@ -4,7 +4,9 @@ import "road/internal/sandbox"
 
 // An Event is one thing that happened in a walk. Every view of a walk that is
 // still going on, on a terminal or on a page, is made from this stream; the
-// Report is its sum. Events come one at a time, in order for each stop.
+// Report is its sum. Events come one at a time. Those of a stop come in order,
+// from StopStarted to StopDone; the next stop begins while the attacks on this
+// one go on, and comparisons may follow a StopDone.
 type Event interface{ event() }
 
 // Begun is the first event.
@@ -36,6 +38,7 @@ const (
 	Tracing   Phase = "trace"
 	Attacking Phase = "attacks"
 	Control   Phase = "control"
+	Measuring Phase = "figures"
 )
 
 // PhaseStarted says what is going on now. Detail is one short line.
@@ -108,6 +111,7 @@ type StopDone struct {
 // Note is something that was inferred, assumed or went wrong without ending the
 // walk.
 type Note struct {
+	Stop int    `json:"stop,omitempty"` // 0: of the whole walk
 	Text string `json:"text"`
 }
 

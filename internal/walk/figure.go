@@ -31,7 +31,7 @@ func (w *walker) figures(stop *Stop) {
 			stop.Figures.Images = append(stop.Figures.Images, ImageFigure{ref, f.Bytes})
 		}
 	}
-	for c := range w.front().Containers() {
+	for c := range w.front(w.app).Containers() {
 		if c.Kind == app.Normal {
 			f := w.app.Seen.Images[c.Spec.Image]
 			stop.Figures.ImageBytes, stop.Figures.Executables = f.Bytes, f.Executables
@@ -42,14 +42,14 @@ func (w *walker) figures(stop *Stop) {
 
 // evidence shows the front's server as ps does, inside and outside: the same
 // user, another PID. It is shown where it can be seen, and is no verdict.
-func (w *walker) evidence(ctx context.Context, stop *Stop) error {
+func (w *walker) evidence(ctx context.Context, l *lane, stop *Stop) error {
 	limit, cancel := context.WithTimeout(ctx, evidenceLimit)
 	defer cancel()
-	targets := everyContainer([]*app.Workload{w.front()})
+	targets := everyContainer([]*app.Workload{w.front(l.app)})
 	if len(targets) == 0 {
 		return ctx.Err()
 	}
-	scene, err := w.serving.Scene(limit, targets[0], false)
+	scene, err := l.serving.Scene(limit, targets[0], false)
 	if err != nil {
 		return ctx.Err()
 	}
@@ -139,17 +139,22 @@ func uidInside(ctx context.Context, f sandbox.Foothold, pid int) string {
 }
 
 // finish puts together what is known only at the end.
-func (w *walker) finish() {
+func (w *walker) finish(begun time.Time) {
+	w.report.Seconds = time.Since(begun).Seconds()
 	w.report.Matrix = w.book.matrix(w.plan)
 	before := map[int]int{}
 	last := 1
-	for _, s := range w.report.Stops {
+	for i, s := range w.report.Stops {
 		before[s.Number] = last
 		last = s.Number
+		if s.Status != Done && i > 0 { // the same application as before
+			last := w.report.Stops[i-1]
+			s.Evidence, s.Figures.Capabilities, s.Figures.Syscalls = last.Evidence, last.Figures.Capabilities, last.Figures.Syscalls
+		}
 	}
 	for _, s := range w.report.Stops {
 		for _, p := range w.plan {
-			if s.Number > 1 && p.number == s.Number && s.Attacks != nil {
+			if s.Number > 1 && p.number == s.Number {
 				s.Attacks = w.book.results(p.step, s.Number, before[s.Number])
 			}
 		}

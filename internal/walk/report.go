@@ -18,6 +18,7 @@ type Report struct {
 	Matrix   Matrix       `json:"matrix"`
 	Notes    []string     `json:"notes,omitempty"`    // what was inferred or assumed
 	Problems []string     `json:"problems,omitempty"` // files that were passed by
+	Seconds  float64      `json:"seconds"`            // of wall time, from beginning to end
 }
 
 // Status says what became of a step, for the application or one workload.
@@ -46,7 +47,9 @@ type Stop struct {
 	Evidence  []Evidence       `json:"evidence,omitempty"`
 	Figures   Figures          `json:"figures"`
 	Parts     Parts            `json:"parts"`
-	Seconds   float64          `json:"seconds"`
+	Seconds   float64          `json:"seconds"` // the sum of Parts
+
+	Silent bool `json:"-"` // it stands for a variant of a stop, whose phases are not told
 }
 
 // A WorkloadResult is what a step did to one workload.
@@ -126,12 +129,15 @@ type ImageFigure struct {
 	Bytes int64  `json:"bytes"`
 }
 
-// Parts are seconds of wall time; they overlap where work ran side by side.
+// Parts are seconds of wall time that a stop's work took. The attacks on several
+// stops go on side by side and beside the road, so that the parts of all stops
+// sum up to more than Report.Seconds.
 type Parts struct {
-	Build   float64 `json:"build"`
-	Start   float64 `json:"start"`
-	Checks  float64 `json:"checks"`
-	Attacks float64 `json:"attacks"`
+	Build   float64 `json:"build"`   // on the road
+	Start   float64 `json:"start"`   // on the road
+	Checks  float64 `json:"checks"`  // on the road
+	Attacks float64 `json:"attacks"` // on the stop, with the start of what is attacked
+	Control float64 `json:"control"` // on 1.0 plus only this step, and without its protection, with their start
 }
 
 // A Matrix shows every attack at every stop.

@@ -10,7 +10,6 @@ import (
 	"slices"
 	"sort"
 	"strings"
-	"time"
 
 	"road/internal/app"
 	"road/internal/edit"
@@ -24,20 +23,10 @@ const firstTitle = "As it came"
 // maxTries bounds how often a step is fixed anew with what a failed run showed.
 const maxTries = 6
 
-func (w *walker) begin(number int, name, title string) (*Stop, func()) {
-	stop := &Stop{Number: number, Step: name, Title: title, Works: Works{Verdict: "works", Checks: []CheckResult{}}}
-	w.emit(StopStarted{Heading{number, name, title}})
-	begun := time.Now()
-	return stop, func() {
-		stop.Seconds = time.Since(begun).Seconds()
-		w.report.Stops = append(w.report.Stops, stop)
-		w.emit(StopDone{stop})
-	}
-}
-
 // first runs the application as it came, which has to work.
 func (w *walker) first(ctx context.Context) error {
-	stop, done := w.begin(1, "", firstTitle)
+	c := w.begin(1, "", firstTitle)
+	stop := c.stop
 	stop.Status = Done
 	if err := w.run(ctx, w.lane, w.app, stop); err != nil {
 		return w.notWorking(err)
@@ -54,11 +43,15 @@ func (w *walker) first(ctx context.Context) error {
 		return fmt.Errorf("learn what the application does: %w", err)
 	}
 	w.original.app.Seen = cloneSeen(w.app.Seen)
-	if err := w.attackStop(ctx, stop); err != nil {
-		return err
+	w.entry, _ = w.serving.Front()
+	for _, p := range w.plan {
+		w.jobs(p.step) // the targets are those of 1.0
 	}
 	w.figures(stop)
-	done()
+	if err := w.attackStop(ctx, c); err != nil {
+		return err
+	}
+	c.walked()
 	return nil
 }
 
@@ -92,7 +85,8 @@ func (w *walker) failing(works Works, failed []app.Check) error {
 
 // next takes one step.
 func (w *walker) next(ctx context.Context, p planned) error {
-	stop, done := w.begin(p.number, p.step.Name, p.step.Title)
+	c := w.begin(p.number, p.step.Name, p.step.Title)
+	stop := c.stop
 	w.app.Stop = p.number
 	if err := w.publish(ctx, w.lane, p, stop); err != nil {
 		return err
@@ -126,11 +120,11 @@ func (w *walker) next(ctx context.Context, p planned) error {
 			}
 		}
 	}
-	if err := w.prove(ctx, p, stop); err != nil {
+	w.figures(stop)
+	if err := w.prove(ctx, p, c); err != nil {
 		return err
 	}
-	w.figures(stop)
-	done()
+	c.walked()
 	w.keep(stop, kept)
 	return nil
 }
@@ -193,7 +187,7 @@ func (w *walker) take(ctx context.Context, l *lane, p planned, stop *Stop) (*tak
 			return nil, err
 		}
 		learned := jsonOf(previous.Seen.Containers) != before
-		w.emit(Note{w.mask.line(fmt.Sprintf("%s: %s%s", p.step.Name, broken.reason, map[bool]string{true: "; trying again with what it showed"}[learned]))})
+		w.emit(Note{stop.Number, w.mask.line(fmt.Sprintf("%s: %s%s", p.step.Name, broken.reason, map[bool]string{true: "; trying again with what it showed"}[learned]))})
 		if learned && try < maxTries {
 			continue
 		}

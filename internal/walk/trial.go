@@ -34,7 +34,7 @@ func (w *walker) trial(ctx context.Context, l *lane, p planned, stop *Stop, t *t
 // works, and then takes back one thing after another, as long as it does.
 func (w *walker) grant(ctx context.Context, l *lane, p planned, stop *Stop, t *taken, id string, groups [][]string) (bool, error) {
 	works := func(names []string) (bool, error) {
-		w.emit(Note{w.mask.line(fmt.Sprintf("%s: trying %s with %s", p.step.Name, id, strings.Join(names, ", ")))})
+		w.emit(Note{stop.Number, w.mask.line(fmt.Sprintf("%s: trying %s with %s", p.step.Name, id, strings.Join(names, ", ")))})
 		p.step.Trial.Grant(l.app, id, names)
 		return w.works(ctx, l, p, stop, t)
 	}

@@ -66,21 +66,18 @@ func (e *InputError) Hint() string { return e.Help }
 // then. An *InputError is the application's fault, every other error the
 // engine's or the host's; one that wraps context.Canceled is an interruption.
 func Walk(ctx context.Context, o Options) (*Report, error) {
+	begun := time.Now()
 	w, err := start(ctx, o, "walk")
 	if w == nil {
 		return nil, err
 	}
-	defer w.stopServing(ctx)
 	if err == nil {
-		err = w.first(ctx)
+		err = w.together(ctx, w.road)
 	}
-	for _, p := range w.plan {
-		if err != nil {
-			break
-		}
-		err = w.next(ctx, p)
+	if err == nil {
+		err = w.together(ctx, w.compareAll)
 	}
-	w.finish()
+	w.finish(begun)
 	return w.report, w.mask.error(interrupted(ctx, err))
 }
 
@@ -88,18 +85,24 @@ func Walk(ctx context.Context, o Options) (*Report, error) {
 // stands: its blast radius. What was not seen to succeed is compared with the
 // application weakened by the attack's step.
 func Attack(ctx context.Context, o Options) (*Report, error) {
+	begun := time.Now()
 	w, err := start(ctx, o, "attack")
 	if w == nil {
 		return nil, err
 	}
-	defer w.stopServing(ctx)
 	if err == nil {
-		err = w.first(ctx)
+		err = w.together(ctx, func(ctx context.Context) error {
+			defer w.stopServing(ctx)
+			return w.first(ctx)
+		})
 	}
 	if err == nil {
-		err = w.controlAll(ctx)
+		err = w.together(ctx, w.compareAll)
 	}
-	w.finish()
+	if err == nil {
+		w.asItStands()
+	}
+	w.finish(begun)
 	return w.report, w.mask.error(interrupted(ctx, err))
 }
 
@@ -126,15 +129,28 @@ func travel(ctx context.Context, o Options) (*walker, error) {
 	}
 	w.peaceful = true
 	if err == nil {
-		err = w.first(ctx)
-	}
-	for _, p := range w.plan {
-		if err != nil {
-			break
-		}
-		err = w.next(ctx, p)
+		err = w.way(ctx)
 	}
 	return w, err
+}
+
+// road walks the plan, and ends what serves when it is over: the attacks have
+// deployments of their own.
+func (w *walker) road(ctx context.Context) error {
+	defer w.stopServing(ctx)
+	return w.way(ctx)
+}
+
+func (w *walker) way(ctx context.Context) error {
+	if err := w.first(ctx); err != nil {
+		return err
+	}
+	for _, p := range w.plan {
+		if err := w.next(ctx, p); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // interrupted makes sure that an error after a cancellation says so.

@@ -57,8 +57,9 @@ func TestStepIsDoneAndProven(t *testing.T) {
 	if got := r.Shortfalls(true); got != nil {
 		t.Errorf("shortfalls: %v", got)
 	}
-	// The first step alone is stop 2: nothing is run for it.
-	if d := cmp.Diff([]string{"1.0 walk", "2.0 walk"}, m.deployed); d != "" {
+	// The first step alone is stop 2: nothing is run for it. Each stop is attacked
+	// in a deployment of its own, with the data that the stop found.
+	if d := cmp.Diff([]string{"1.0 walk", "1.0 walk-1", "2.0 walk", "2.0 walk-2"}, m.ran()); d != "" {
 		t.Errorf("deployments: %s", d)
 	}
 	b, _ := os.ReadFile(filepath.Join(o.Root, "web.yaml"))
@@ -197,7 +198,7 @@ func TestFixIsAskedAgainWithWhatWasSeen(t *testing.T) {
 	if s := r.Stops[1]; s.Status != Done || !strings.Contains(s.Diff, "/var/x") {
 		t.Errorf("got %+v\n%s", s, s.Diff)
 	}
-	if d := cmp.Diff([]string{"1.0 walk", "2.0 walk", "2.0 walk"}, m.deployed); d != "" {
+	if d := cmp.Diff([]string{"1.0 walk", "1.0 walk-1", "2.0 walk", "2.0 walk", "2.0 walk-2"}, m.ran()); d != "" {
 		t.Error(d)
 	}
 }
@@ -209,7 +210,7 @@ func TestAloneIsOneStepOnly(t *testing.T) {
 	if d := cmp.Diff([]step.Verdict{step.Succeeded, step.Blocked, step.Blocked}, verdicts(t, r.Stops[2], "deployment/web")); d != "" {
 		t.Error(d)
 	}
-	if d := cmp.Diff([]string{"1.0 walk", "2.0 walk", "3.0 walk", "3.0 "}, m.deployed); d != "" {
+	if d := cmp.Diff([]string{"1.0 walk", "1.0 walk-1", "2.0 walk", "2.0 walk-2", "3.0 ", "3.0 walk", "3.0 walk-3"}, m.ran()); d != "" {
 		t.Error(d)
 	}
 	want := [][]step.Verdict{{step.Succeeded, step.Blocked, step.Blocked}, {step.Succeeded, step.Succeeded, step.Blocked}}

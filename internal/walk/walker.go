@@ -25,8 +25,11 @@ type walker struct {
 	refs     map[string]string // image name to its Ref at 1.0
 	book     *book
 	peaceful bool // no attacks
+	beside   *beside
+	entry    string // workload that users reach, by the engine's word; "" where it has none
 
-	mu sync.Mutex // guards o.Events
+	mu    sync.Mutex // guards o.Events and the report's notes
+	tally sync.Mutex // guards times, and how much of a stop is left
 }
 
 // A lane is one variant of the application, in its own folder, that goes its own
@@ -37,6 +40,7 @@ type lane struct {
 	serving sandbox.Deployment // nil before the first and after the last
 	claims  string             // sandbox.DeployOptions.Claims
 	broken  bool               // what is served is not app as it works
+	only    bool               // only to be attacked: beside the road
 }
 
 // start copies and loads the application. The walker is nil where not even a
@@ -139,7 +143,7 @@ func (w *walker) addNote(text string, once bool) {
 	}
 	w.mu.Unlock()
 	if !known {
-		w.emit(Note{text})
+		w.emit(Note{Text: text})
 	}
 }
 
@@ -152,21 +156,31 @@ func (w *walker) emit(e Event) {
 	w.o.Events(e)
 }
 
+// tell emits an event of a stop's, unless the stop only stands for a variant of it.
+func (w *walker) tell(stop *Stop, e Event) {
+	if !stop.Silent {
+		w.emit(e)
+	}
+}
+
 // phase announces a part of a stop's work; the function that it gives ends it
-// and adds its time to seconds.
+// and adds its time to seconds, where that is not nil.
 func (w *walker) phase(stop *Stop, p Phase, seconds *float64, detail string) func(ok bool, detail string) {
-	w.emit(PhaseStarted{stop.Number, p, detail})
+	w.tell(stop, PhaseStarted{stop.Number, p, detail})
 	begin := time.Now()
 	return func(ok bool, detail string) {
-		took := time.Since(begin).Seconds()
+		took := time.Since(begin)
 		if seconds != nil {
-			*seconds += took
+			w.spent(stop, seconds, took)
 		}
-		w.emit(PhaseDone{stop.Number, p, w.mask.line(detail), ok, took})
+		w.tell(stop, PhaseDone{stop.Number, p, w.mask.line(detail), ok, took.Seconds()})
 	}
 }
 
 func (w *walker) progress(stop *Stop) sandbox.Progress {
+	if stop.Silent {
+		return nil
+	}
 	return func(line string) { w.emit(Progress{stop.Number, w.mask.line(line)}) }
 }
 
@@ -190,7 +204,7 @@ func (w *walker) run(ctx context.Context, l *lane, a *app.App, stop *Stop) error
 	w.end(ctx, l)
 	l.broken = true
 	done := w.phase(stop, Starting, &stop.Parts.Start, pods(a))
-	dep, err := w.o.Engine.Deploy(ctx, a, sandbox.DeployOptions{Claims: l.claims, Name: fmt.Sprintf("%d.0", stop.Number)})
+	dep, err := w.o.Engine.Deploy(ctx, a, sandbox.DeployOptions{Claims: l.claims, Keep: w.keptClaims(l, stop), Attacked: l.only, Weight: w.weight(l, stop), Name: fmt.Sprintf("%d.0", stop.Number)})
 	if err == nil {
 		l.serving = dep
 		err = w.ready(ctx, a, dep)
@@ -198,6 +212,24 @@ func (w *walker) run(ctx context.Context, l *lane, a *app.App, stop *Stop) error
 	l.broken = err != nil
 	done(err == nil, detailOf(err, pods(a)))
 	return err
+}
+
+// weight has what is attacked at 1.0 go before the others: installing a package
+// takes longest of all, and the hole through which it is done has a time limit.
+func (w *walker) weight(l *lane, stop *Stop) int {
+	if l.only && stop.Number == 1 {
+		return 16
+	}
+	return 1
+}
+
+// keptClaims names the copy of a lane's claims as a stop found them, which the
+// stop's attack begins with: data of the stop before meets it there as on the road.
+func (w *walker) keptClaims(l *lane, stop *Stop) string {
+	if w.peaceful || l != w.lane {
+		return ""
+	}
+	return fmt.Sprintf("%s-%d", l.claims, stop.Number)
 }
 
 func (w *walker) prepare(ctx context.Context, a *app.App, stop *Stop) error {
@@ -247,7 +279,7 @@ func (w *walker) checks(ctx context.Context, l *lane, stop *Stop) (Works, []app.
 	if len(list) == 0 {
 		list = inferred(l.app)
 		works.Checks = append(works.Checks, CheckResult{"ready", true, pods(l.app) + " ready"})
-		w.emit(CheckDone{stop.Number, works.Checks[0]})
+		w.tell(stop, CheckDone{stop.Number, works.Checks[0]})
 	}
 	done := w.phase(stop, Checking, &stop.Parts.Checks, "")
 	c := &checker{app: l.app, dep: l.serving, refs: w.refs, mask: w.mask, settle: w.o.Settle}
@@ -259,7 +291,7 @@ func (w *walker) checks(ctx context.Context, l *lane, stop *Stop) (Works, []app.
 			break
 		}
 		works.Checks = append(works.Checks, res)
-		w.emit(CheckDone{stop.Number, res})
+		w.tell(stop, CheckDone{stop.Number, res})
 		if !res.OK {
 			failed = append(failed, check)
 			works.Verdict = "broken"

@@ -94,7 +94,7 @@ func (e *engine) Deploy(ctx context.Context, a *app.App, o sandbox.DeployOptions
 		}
 	}
 	var err error
-	if d.node, d.leave, err = e.w.NewNode(d.group); err != nil {
+	if d.node, d.leave, err = e.w.NewNode(d.group, o.Weight); err != nil {
 		return nil, err
 	}
 	// The deployment outlives the call that made it; Stop ends it.

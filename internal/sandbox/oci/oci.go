@@ -61,6 +61,7 @@ type engine struct {
 	serial   int
 	prepared map[*app.App]map[string]*image.Image // by Image.Ref
 	first    map[string]*image.Image              // by image name: as it was prepared first
+	built    map[string]*image.Image              // by buildKey
 	attacker *network.Endpoint
 	around   map[sandbox.StandIn]*standin.Server
 	baseline *baseline // of the probe
@@ -87,7 +88,7 @@ func New(ctx context.Context, o Options) (sandbox.Engine, error) {
 	if o.Probe, err = installProbe(o.Probe, w.Run); err != nil {
 		return nil, err
 	}
-	e := &engine{o: o, w: w, prepared: map[*app.App]map[string]*image.Image{}, first: map[string]*image.Image{}, baseline: &baseline{}}
+	e := &engine{o: o, w: w, prepared: map[*app.App]map[string]*image.Image{}, first: map[string]*image.Image{}, built: map[string]*image.Image{}, baseline: &baseline{}}
 	e.info = sandbox.Info{Name: "oci", Runtime: version, Kernel: kernelVersion(), Lacks: map[sandbox.Power]string{}}
 	users := make(chan error, 1)
 	go func() { users <- e.proveUsers(ctx) }() // beside the network, which takes as long
@@ -238,7 +239,7 @@ func (e *engine) image(ctx context.Context, a *app.App, im *app.Image, progress 
 		return e.store.Archive(ctx, im.Ref, a.Root, im.Archive, progress)
 	}
 	if im.Build != nil && !strings.Contains(im.Ref, "@") { // a digest says what is run, whatever PATH would build
-		return e.store.Build(ctx, im.Ref, a.Root, im.Build, progress)
+		return e.build(ctx, a, im, progress)
 	}
 	return e.store.Pull(ctx, im.Ref, progress)
 }

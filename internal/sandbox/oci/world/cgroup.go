@@ -109,12 +109,13 @@ func eachHierarchy(root string, f func(name, base string) error) error {
 	return nil
 }
 
-// NewNode makes the cgroup of one more node, below Node, and gives its path. It
-// must be empty when remove is called.
-func (w *World) NewNode(name string) (path string, remove func() error, err error) {
+// NewNode makes the cgroup of one more node, below Node, and gives its path. Its
+// share of busy processors is weight times that of another. It must be empty when
+// remove is called.
+func (w *World) NewNode(name string, weight int) (path string, remove func() error, err error) {
 	path = filepath.Join(w.Node, name)
 	remove = func() error { return removeCgroups(cgroupRoot, path, time.Now().Add(2*time.Second)) }
-	if err := newNode(cgroupRoot, path); err != nil {
+	if err := errors.Join(newNode(cgroupRoot, path), weigh(cgroupRoot, path, weight)); err != nil {
 		return "", nil, errors.Join(err, remove())
 	}
 	return path, remove, nil

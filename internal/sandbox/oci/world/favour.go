@@ -36,10 +36,7 @@ func (w *World) Favour(path string) (undo func() error, err error) {
 
 // favour multiplies the weight of one cgroup, in either version.
 func favour(root, group string) (undo func() error, err error) {
-	name, usual := filepath.Join(root, "cpu", group, "cpu.shares"), 1024
-	if unified(root) {
-		name, usual = filepath.Join(root, group, "cpu.weight"), 100
-	}
+	name, usual := weightOf(root, group)
 	was, err := os.ReadFile(name)
 	if err != nil {
 		return nil, fmt.Errorf("favour the run: %w", err)
@@ -48,4 +45,22 @@ func favour(root, group string) (undo func() error, err error) {
 		return nil, fmt.Errorf("favour the run: %w", err)
 	}
 	return func() error { return os.WriteFile(name, []byte(strings.TrimSpace(string(was))), 0o644) }, nil
+}
+
+// weightOf gives the file of a cgroup's weight, in either version, and what
+// stands there usually.
+func weightOf(root, group string) (name string, usual int) {
+	if unified(root) {
+		return filepath.Join(root, group, "cpu.weight"), 100
+	}
+	return filepath.Join(root, "cpu", group, "cpu.shares"), 1024
+}
+
+// weigh gives a cgroup so many times the usual weight.
+func weigh(root, group string, times int) error {
+	if times <= 1 {
+		return nil
+	}
+	name, usual := weightOf(root, group)
+	return os.WriteFile(name, []byte(fmt.Sprint(times*usual)), 0o644)
 }

@@ -1,0 +1,126 @@
+package walk
+
+import (
+	"context"
+	"errors"
+	"runtime"
+	"sync"
+	"time"
+
+	"road/internal/app"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// A beside is what goes on beside the road: the application is walked in one
+// deployment that nobody attacks, and every stop and every variant is attacked in
+// a deployment of its own. What is attacked never disturbs what is walked, and
+// what only waits costs no time.
+type beside struct {
+	group *errgroup.Group
+	ctx   context.Context
+	slots chan struct{} // one for each deployment that may be attacked at once
+	alone sync.Mutex    // held by an attack that acts alone
+}
+
+func newBeside(ctx context.Context) *beside {
+	b := &beside{slots: make(chan struct{}, runtime.NumCPU()+2)}
+	b.group, b.ctx = errgroup.WithContext(ctx)
+	return b
+}
+
+// raid has f done beside the road, as a part of a stop, when its turn has come.
+// f gives the time that it took to the part of the stop that seconds points to.
+func (w *walker) raid(c *course, seconds *float64, f func(ctx context.Context) error) {
+	b := w.beside
+	c.more()
+	b.group.Go(func() error {
+		defer c.over()
+		select {
+		case b.slots <- struct{}{}:
+		case <-b.ctx.Done():
+			return b.ctx.Err()
+		}
+		defer func() { <-b.slots }()
+		begun := time.Now()
+		err := f(b.ctx)
+		w.spent(c.stop, seconds, time.Since(begun))
+		return err
+	})
+}
+
+// spent adds to one of a stop's parts.
+func (w *walker) spent(stop *Stop, part *float64, d time.Duration) {
+	w.tally.Lock()
+	defer w.tally.Unlock()
+	*part += d.Seconds()
+	stop.Seconds += d.Seconds()
+}
+
+// together walks the road by f and does what it leads to beside it. It returns
+// when both are over; where one side fails, the other is called off.
+func (w *walker) together(ctx context.Context, f func(ctx context.Context) error) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	w.beside = newBeside(ctx)
+	err := f(w.beside.ctx)
+	if err != nil {
+		cancel()
+	}
+	other := w.beside.group.Wait()
+	if err == nil || other != nil && !errors.Is(other, context.Canceled) {
+		return other
+	}
+	return err
+}
+
+// A course is a stop that is being walked, and what goes on beside it.
+type course struct {
+	w    *walker
+	stop *Stop
+	left int // parts that are not over
+}
+
+// begin begins a stop.
+func (w *walker) begin(number int, name, title string) *course {
+	stop := &Stop{Number: number, Step: name, Title: title, Works: Works{Verdict: "works", Checks: []CheckResult{}}}
+	w.emit(StopStarted{Heading{number, name, title}})
+	return &course{w: w, stop: stop, left: 1}
+}
+
+func (c *course) more() {
+	c.w.tally.Lock()
+	defer c.w.tally.Unlock()
+	c.left++
+}
+
+// over ends one part; the last ends the stop.
+func (c *course) over() {
+	c.w.tally.Lock()
+	c.left--
+	last := c.left == 0
+	c.w.tally.Unlock()
+	if last {
+		c.w.emit(StopDone{c.stop})
+	}
+}
+
+// walked ends the part of the road itself.
+func (c *course) walked() {
+	c.w.report.Stops = append(c.w.report.Stops, c.stop)
+	c.over()
+}
+
+// copyOf gives the application of a lane as it stands now, with its images ready,
+// for a deployment that outlives the next change of the lane.
+func (w *walker) copyOf(ctx context.Context, l *lane, number int) (*app.App, error) {
+	a, err := w.load(l.dir)
+	if err != nil {
+		return nil, err
+	}
+	a.Name, a.Stop, a.Seen = l.app.Name, number, cloneSeen(l.app.Seen)
+	if _, err := w.o.Engine.Prepare(ctx, a, nil); err != nil {
+		return nil, err
+	}
+	return a, nil
+}

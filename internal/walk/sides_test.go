@@ -1,0 +1,100 @@
+package walk
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"road/internal/app"
+	"road/internal/sandbox"
+	"road/internal/step"
+)
+
+// A slow attack on one stop does not hold the next: here it ends only when the
+// next stop has begun.
+func TestRoadGoesOnBesideAttacks(t *testing.T) {
+	next := make(chan struct{})
+	a, b := labelStep("a"), labelStep("b")
+	judge := a.Attacks[0].Run
+	a.Attacks[0].Run = func(ctx context.Context, s *sandbox.Scene) (step.Outcome, error) {
+		select {
+		case <-next:
+		case <-time.After(5 * time.Second):
+			return step.Outcome{}, errors.New("the next stop does not begin")
+		}
+		return judge(ctx, s)
+	}
+	o := options(t, &memory{}, map[string]string{"web.yaml": manifest("web")}, a, b)
+	var ended []int
+	o.Events = func(e Event) {
+		switch e := e.(type) {
+		case StopStarted:
+			if e.Number == 3 {
+				close(next)
+			}
+		case StopDone:
+			ended = append(ended, e.Stop.Number)
+		}
+	}
+	r := walked(t, o)
+	if len(ended) != 3 {
+		t.Errorf("stops %v ended, want each of three once", ended)
+	}
+	for i, row := range r.Matrix.Rows {
+		if row.Cells[0] != step.Succeeded || row.Cells[2] != step.Blocked {
+			t.Errorf("row %d: %+v", i, row)
+		}
+	}
+	for i, s := range r.Stops {
+		if s.Number != i+1 {
+			t.Errorf("place %d of the report has stop %d", i, s.Number)
+		}
+	}
+}
+
+// brittle is an engine whose host fails where it is to be attacked.
+type brittle struct{ *memory }
+
+func (f brittle) Deploy(ctx context.Context, a *app.App, o sandbox.DeployOptions) (sandbox.Deployment, error) {
+	if o.Attacked {
+		return nil, &sandbox.HostError{Err: errors.New("no space left on device")}
+	}
+	return f.memory.Deploy(ctx, a, o)
+}
+
+// A host that fails beside the road ends the walk as one that fails on it does.
+func TestHostFaultBesideTheRoadEndsTheWalk(t *testing.T) {
+	m := &memory{t: t}
+	o := options(t, m, map[string]string{"web.yaml": manifest("web")}, labelStep("a"), labelStep("b"), labelStep("c"))
+	o.Engine = brittle{m}
+	_, err := Walk(context.Background(), o)
+	var host *sandbox.HostError
+	if !errors.As(err, &host) {
+		t.Errorf("got %v", err)
+	}
+}
+
+// What works on the road and does not get ready to be attacked is unproven.
+func TestNotReadyToBeAttackedIsUnproven(t *testing.T) {
+	m := &memory{}
+	m.unready = func(a *app.App, w *app.Workload) string {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		for _, d := range m.running {
+			if d.app == a && d.claims != "walk" {
+				return "too slow"
+			}
+		}
+		return ""
+	}
+	r := walked(t, options(t, m, map[string]string{"web.yaml": manifest("web")}, labelStep("a")))
+	for _, c := range r.Matrix.Rows[0].Details {
+		if c.Verdict != step.Unproven || c.Reason == "" {
+			t.Errorf("%+v", c)
+		}
+	}
+	if r.Stops[1].Status != Done {
+		t.Errorf("the step is %s", r.Stops[1].Status)
+	}
+}
