@@ -234,7 +234,7 @@ func (d *deployment) setBackends() error {
 	for _, s := range d.services {
 		var backends []network.Backend
 		for _, m := range d.members {
-			if !s.selects(m.workload) || !(m.pod.IsReady() || s.spec.PublishNotReadyAddresses) {
+			if !s.leadsTo(m) || !(m.pod.IsReady() || s.spec.PublishNotReadyAddresses) {
 				continue
 			}
 			backends = append(backends, s.backend(m))

@@ -60,6 +60,7 @@ type member struct {
 	workload *app.Workload
 	name     string // the pod's name in the cluster
 	index    int    // ordinal in its workload
+	labels   map[string]string
 	pod      *pod.Pod
 	end      *network.Endpoint
 	users    *world.UserNS // of its own; nil for the host's

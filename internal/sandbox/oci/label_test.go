@@ -7,6 +7,8 @@ import (
 	"road/internal/app"
 
 	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
 func TestControllerLabels(t *testing.T) {
@@ -53,5 +55,21 @@ func TestControllerLabels(t *testing.T) {
 	before := templateHash(w)
 	if w.Pod.Containers[0].Image = "other"; templateHash(w) == before {
 		t.Error("another template has the same hash")
+	}
+}
+
+// A Service may name one pod of several.
+func TestServiceOfOnePod(t *testing.T) {
+	w := &app.Workload{Object: &app.Object{Kind: "StatefulSet", Name: "db"}, Meta: &metav1.ObjectMeta{Labels: map[string]string{"app": "db"}}, Pod: &corev1.PodSpec{}}
+	of := func(selector map[string]string) *service {
+		return &service{namespace: app.DefaultNamespace, spec: corev1.ServiceSpec{Selector: selector}}
+	}
+	one, all := of(map[string]string{"statefulset.kubernetes.io/pod-name": "db-1"}), of(map[string]string{"app": "db"})
+	for i := range 2 {
+		name := podName(w, i, 7)
+		m := &member{workload: w, index: i, name: name, labels: controllerLabels(w, i, name)}
+		if !all.leadsTo(m) || one.leadsTo(m) != (i == 1) || of(nil).leadsTo(m) {
+			t.Errorf("%s: %v, %v", name, all.leadsTo(m), one.leadsTo(m))
+		}
 	}
 }

@@ -47,6 +47,7 @@ func (d *deployment) start(ctx context.Context, w *app.Workload, index int, o me
 	if o.labels == nil {
 		o.labels = controllerLabels(w, index, m.name)
 	}
+	m.labels = o.labels
 	ns := w.Home()
 	id := podID(m.name, serial)
 	var err error

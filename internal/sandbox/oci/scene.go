@@ -161,7 +161,7 @@ func (d *deployment) behind(name string, port int, m *member) (string, error) {
 	if s == nil {
 		return "", fmt.Errorf("there is no service %q", name)
 	}
-	if !s.selects(m.workload) {
+	if !s.leadsTo(m) {
 		return "", sandbox.ErrNoHole // the hole is another workload's
 	}
 	sp, ok := s.port(port)

@@ -30,9 +30,14 @@ func (s *service) dnsName() string { return s.name + "." + s.namespace + ".svc.c
 
 // selects says whether a pod of w stands behind the service. A Service without
 // a selector has no pods.
-func (s *service) selects(w *app.Workload) bool {
-	return w.Home() == s.namespace && len(s.spec.Selector) > 0 &&
-		labels.SelectorFromSet(s.spec.Selector).Matches(labels.Set(w.Meta.Labels))
+func (s *service) selects(w *app.Workload) bool { return s.matches(w, w.Meta.Labels) }
+
+// leadsTo says whether a pod stands behind the service, by the labels of its own
+// too: a Service may name one pod of a StatefulSet.
+func (s *service) leadsTo(m *member) bool { return s.matches(m.workload, m.labels) }
+
+func (s *service) matches(w *app.Workload, set map[string]string) bool {
+	return w.Home() == s.namespace && len(s.spec.Selector) > 0 && labels.SelectorFromSet(s.spec.Selector).Matches(labels.Set(set))
 }
 
 // port finds the service's port by number.
