@@ -1,8 +1,26 @@
 package sandbox
 
-// Control is what those recorded who stand around the application in the place
-// of the real thing.
+import (
+	"context"
+
+	"k8s.io/apimachinery/pkg/runtime"
+)
+
+// Admission is what the API server says of an object, before it is created.
+type Admission struct {
+	Allowed  bool
+	Message  string   // why not: `pods "x" is forbidden: violates PodSecurity ...`
+	Warnings []string // what kubectl shows behind "Warning: "
+}
+
+// Control is the cluster's side of a scene: its API server, and what those
+// recorded who stand around the application in the place of the real thing.
 type Control interface {
+	// Admit asks the API server to create an object, as an attacker who may
+	// create objects in the attacked pod's namespace, which is that of an object
+	// without one. Nothing is created. An error means that nobody could tell.
+	Admit(ctx context.Context, o runtime.Object) (Admission, error)
+
 	// Log gives what one of them was asked by the attacked pod since the scene
 	// was set up, oldest first: "GET /version by system:anonymous: 200".
 	Log(StandIn) []string

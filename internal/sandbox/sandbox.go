@@ -193,6 +193,7 @@ type Target struct {
 // the engine lacks is nil; an attack's Needs name it.
 type Scene struct {
 	App       *app.App
+	First     *app.App // the application as it came, which the driver knows; nil elsewhere
 	Target    Target
 	Foothold  Foothold
 	Node      Node

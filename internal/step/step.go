@@ -39,6 +39,12 @@ type Step struct {
 	// which a run then records in Seen; nil where a step never does.
 	Trace func(*app.App) bool
 
+	// AdmissionOnly says that the attacks ask nothing but what the cluster admits.
+	// Such a step refuses 1.0's own pods, so 1.0 plus only this step cannot run:
+	// its stop's answers, which hang on nothing else of the application, are those
+	// of the step alone.
+	AdmissionOnly bool
+
 	// Trial finds by running what a workload cannot do without; nil where a step
 	// learns nothing that way.
 	Trial *Trial

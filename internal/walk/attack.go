@@ -264,7 +264,9 @@ type scenery struct {
 func (w *walker) setUp(ctx context.Context, s *scenery, dep sandbox.Deployment, p place) {
 	limit, cancel := context.WithTimeout(ctx, w.o.Ready)
 	defer cancel()
-	s.scene, s.err = dep.Scene(limit, p.target, p.fresh)
+	if s.scene, s.err = dep.Scene(limit, p.target, p.fresh); s.scene != nil {
+		s.scene.First = w.original.app
+	}
 	if s.err == nil && s.scene.CodeAs != "" {
 		w.noteOnce(fmt.Sprintf("%s: code inside acts as the server does, as %s", targetName(p.target), s.scene.CodeAs))
 	}

@@ -58,7 +58,11 @@ func (b *book) open(stop int, same bool) map[key]Cell {
 // is one of them.
 func (b *book) settle() {
 	for k, stop := range b.aloneAt {
-		b.alone[k] = b.at[stop][k]
+		c := b.at[stop][k]
+		if s := b.steps[k.attack]; s != nil && s.AdmissionOnly && stop > 2 && c.Evidence != "" {
+			c.Evidence += "\n(asked of admission alone: beside it 1.0's own pods do not start)"
+		}
+		b.alone[k] = c
 	}
 }
 

@@ -30,7 +30,7 @@ func (w *walker) alone(ctx context.Context, p planned, c *course) error {
 	case stop.Status == Already && len(p.step.Check(w.original.app)) == 0:
 		w.sameAs(p, 1)
 		return nil
-	case stop.Status == Done && !w.changed():
+	case stop.Status == Done && (!w.changed() || p.step.AdmissionOnly):
 		w.sameAs(p, stop.Number)
 		return nil
 	}

@@ -156,6 +156,11 @@ func (d *deployment) startWorkload(ctx context.Context, w *app.Workload) error {
 	if n == 0 {
 		return nil
 	}
+	if err := d.askForWorkload(ctx, w); d.refused(err) {
+		return nil
+	} else if err != nil {
+		return fmt.Errorf("%s: %w", w.ID(), err)
+	}
 	if !inOrder(w) {
 		var wg sync.WaitGroup
 		errs := make([]error, n)
@@ -204,7 +209,10 @@ func (d *deployment) startRest(w *app.Workload, n int) error {
 
 // join starts a pod and makes it a member that serves.
 func (d *deployment) join(ctx context.Context, w *app.Workload, index int) error {
-	m, err := d.start(ctx, w, index, memberOptions{serves: !d.o.Attacked})
+	m, err := d.start(ctx, w, index, memberOptions{serves: !d.o.Attacked, asks: true})
+	if d.refused(err) {
+		return nil
+	}
 	if err != nil {
 		return fmt.Errorf("%s: %w", w.ID(), err)
 	}
@@ -213,6 +221,21 @@ func (d *deployment) join(ctx context.Context, w *app.Workload, index int) error
 	d.calls.place(m.end.IP, w.ID())
 	d.mu.Unlock()
 	return nil
+}
+
+// refused says whether err is the API server's word that a pod, or a workload, is
+// not admitted: it is not created then, and its workload never gets ready.
+func (d *deployment) refused(err error) bool {
+	var n *sandbox.NotReadyError
+	if !errors.As(err, &n) {
+		return false
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.failed == nil {
+		d.failed = n // the others only say the same
+	}
+	return true
 }
 
 // of gives the serving pods of a workload, by ordinal.

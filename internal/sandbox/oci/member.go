@@ -29,6 +29,7 @@ type memberOptions struct {
 	image  *image.Image            // for every container, instead of the ones that spec names
 	images map[string]*image.Image // by the names in spec, instead of the deployment's
 	serves bool                    // it is one of the application's own, which are measured
+	asks   bool                    // the cluster's API server is asked whether it admits the pod
 }
 
 // start starts one pod of a workload.
@@ -51,6 +52,11 @@ func (d *deployment) start(ctx context.Context, w *app.Workload, index int, o me
 	ns := w.Home()
 	id := podID(m.name, serial)
 	var err error
+	if o.asks {
+		if err = d.askForPod(ctx, m, ns, o); err != nil {
+			return nil, err
+		}
+	}
 	if m.users, err = d.e.users(o.spec, id); err != nil {
 		return nil, err
 	}

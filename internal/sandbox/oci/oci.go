@@ -17,6 +17,7 @@ import (
 	"strings"
 	"sync"
 
+	"road/internal/admission"
 	"road/internal/app"
 	"road/internal/image"
 	"road/internal/sandbox"
@@ -41,6 +42,8 @@ type Options struct {
 	Probe   string // the road-probe program; "" is the one beside this program
 	Offline bool   // never ask a registry
 
+	Admission string // the road-admission program; "" is the one beside this program
+
 	// Registry is where Publish pushes images that are built here: a registry's
 	// name, with folders behind it perhaps, or app.InProcess; "" is what the
 	// application's road.yaml says.
@@ -64,7 +67,8 @@ type engine struct {
 	built    map[string]*image.Image              // by buildKey
 	attacker *network.Endpoint
 	around   map[sandbox.StandIn]*standin.Server
-	baseline *baseline // of the probe
+	baseline *baseline        // of the probe
+	judged   *admission.Judge // nil until somebody asks
 }
 
 var _ sandbox.Engine = (*engine)(nil)
@@ -127,6 +131,9 @@ func (e *engine) Close() error {
 	errs := []error{e.store.Close()}
 	for _, s := range e.around {
 		errs = append(errs, s.Close())
+	}
+	if e.judged != nil {
+		errs = append(errs, e.judged.Close())
 	}
 	return errors.Join(append(errs, e.net.Close())...)
 }

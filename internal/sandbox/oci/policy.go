@@ -77,6 +77,9 @@ type control struct {
 	around map[sandbox.StandIn]*standin.Server
 	pod    netip.Addr
 	since  time.Time
+
+	d         *deployment
+	namespace string // the pod's
 }
 
 // Log gives what a stand-in was asked.

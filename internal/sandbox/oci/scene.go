@@ -290,7 +290,7 @@ func (d *deployment) scene(ctx context.Context, m *member, t sandbox.Target, own
 	f := &foothold{d: d, p: m, container: t.Container}
 	s := &sandbox.Scene{
 		App: d.app, Target: t, Foothold: f, Node: node, Attacker: attacker, Neighbour: neighbour,
-		Control: control{d.e.around, m.end.IP, time.Now()}, Registry: &source{d, m.workload, t}, Addr: m.end.Addr(),
+		Control: control{d.e.around, m.end.IP, time.Now(), d, m.workload.Home()}, Registry: &source{d, m.workload, t}, Addr: m.end.Addr(),
 		Under: f.runsUnder, Volume: pod.ScratchDestination, Plant: m.plant(d.e.o.Probe), Favour: func() (func() error, error) { return d.e.w.Favour(m.pod.Cgroup()) },
 		Fresh: func(ctx context.Context, mods ...func(*corev1.PodSpec)) (*sandbox.Scene, error) {
 			return d.Scene(ctx, t, true, mods...)

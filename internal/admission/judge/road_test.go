@@ -1,0 +1,124 @@
+package judge_test
+
+import (
+	"context"
+	"encoding/json"
+	"strings"
+	"testing"
+
+	road "road/internal/admission"
+	"road/internal/admission/judge"
+	"road/internal/app"
+	"road/internal/edit"
+	"road/internal/step"
+	"road/steps/admission"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+)
+
+const web = `apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web}
+spec:
+  selector: {matchLabels: {app: web}}
+  template:
+    metadata: {labels: {app: web}}
+    spec:
+      automountServiceAccountToken: false
+      securityContext: {runAsNonRoot: true, seccompProfile: {type: RuntimeDefault}}
+      initContainers:
+      - &container
+        name: first
+        image: web:2@sha256:0000000000000000000000000000000000000000000000000000000000000000
+        resources: {limits: {cpu: "1", memory: 256Mi, ephemeral-storage: 1Gi}}
+        securityContext: {readOnlyRootFilesystem: true, allowPrivilegeEscalation: false, capabilities: {drop: [ALL]}}
+      containers:
+      - <<: *container
+        name: web
+`
+
+// fixed gives the application with what the step writes for it.
+func fixed(t *testing.T) *app.App {
+	t.Helper()
+	files := edit.Files{"web.yaml": []byte(web), app.FileName: []byte("apiVersion: road/v1\nnamespace: shop\n")}
+	a, err := app.LoadFiles("test", files)
+	if err != nil {
+		t.Fatal(err)
+	}
+	edits, err := step.Plan(admission.Step, a)
+	if err != nil {
+		t.Fatal(err)
+	}
+	after, refused := edit.Apply(files, edits)
+	if len(refused) > 0 || len(after) != 2 {
+		t.Fatalf("%d files, %v", len(after), refused)
+	}
+	for name, text := range after {
+		files[name] = text
+	}
+	if a, err = app.LoadFiles("test", files); err != nil || len(a.Problems) > 0 {
+		t.Fatalf("%v %v", err, a.Problems)
+	}
+	return a
+}
+
+// TestTheStepsOwnRules asks the API server's code about what the step writes: the
+// application's own pod passes, and one that lacks any of what the road gave it
+// does not, be it in an init container only. In another namespace all of them do.
+func TestTheStepsOwnRules(t *testing.T) {
+	a := fixed(t)
+	var rules []runtime.Object
+	for _, o := range a.Objects {
+		if o.Kind != "Deployment" {
+			rules = append(rules, o.Typed)
+		}
+	}
+	if len(rules) != 3 {
+		t.Fatalf("%d objects", len(rules))
+	}
+	yes := true
+	cases := map[string]struct {
+		change func(*corev1.PodSpec)
+		want   string
+	}{
+		"as it is":          {func(*corev1.PodSpec) {}, ""},
+		"no init container": {func(s *corev1.PodSpec) { s.InitContainers = nil }, ""},
+		"writable root":     {func(s *corev1.PodSpec) { s.InitContainers[0].SecurityContext.ReadOnlyRootFilesystem = nil }, "readOnlyRootFilesystem: true"},
+		"no memory limit":   {func(s *corev1.PodSpec) { delete(s.Containers[0].Resources.Limits, "memory") }, "resources.limits.memory"},
+		"no cpu limit":      {func(s *corev1.PodSpec) { delete(s.InitContainers[0].Resources.Limits, "cpu") }, "resources.limits.cpu"},
+		"no limits":         {func(s *corev1.PodSpec) { s.Containers[0].Resources = corev1.ResourceRequirements{} }, "resources.limits.cpu"},
+		"no word on tokens": {func(s *corev1.PodSpec) { s.AutomountServiceAccountToken = nil }, "automountServiceAccountToken: false"},
+		"a token":           {func(s *corev1.PodSpec) { s.AutomountServiceAccountToken = &yes }, "automountServiceAccountToken: false"},
+		"a tag":             {func(s *corev1.PodSpec) { s.Containers[0].Image = "web:2" }, "needs its digest"},
+		"perhaps root":      {func(s *corev1.PodSpec) { s.SecurityContext.RunAsNonRoot = nil }, `violates PodSecurity "restricted:v1.37": runAsNonRoot != true`},
+		"escalation":        {func(s *corev1.PodSpec) { s.InitContainers[0].SecurityContext.AllowPrivilegeEscalation = nil }, "allowPrivilegeEscalation != false"},
+		"a host path": {func(s *corev1.PodSpec) {
+			s.Volumes = []corev1.Volume{{Name: "v", VolumeSource: corev1.VolumeSource{HostPath: &corev1.HostPathVolumeSource{Path: "/"}}}}
+		}, `restricted volume types (volume "v" uses restricted volume type "hostPath")`},
+	}
+	for name, c := range cases {
+		for _, ns := range []string{"shop", "other"} {
+			spec := a.Workloads[0].Pod.DeepCopy()
+			c.change(spec)
+			p := &corev1.Pod{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Pod"}, ObjectMeta: metav1.ObjectMeta{Name: "p", Namespace: ns}, Spec: *spec}
+			r, err := road.NewRequest(rules, p, "attacker")
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, err := judge.Decide(context.Background(), r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := c.want
+			if ns == "other" {
+				want = ""
+			}
+			if got.Allowed != (want == "") || !strings.Contains(got.Message, want) {
+				b, _ := json.Marshal(got)
+				t.Errorf("%s in %s: %s, want %q", name, ns, b, want)
+			}
+		}
+	}
+}

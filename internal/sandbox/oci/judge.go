@@ -1,0 +1,180 @@
+package oci
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"road/internal/admission"
+	"road/internal/app"
+	"road/internal/sandbox"
+
+	admissionv1 "k8s.io/api/admissionregistration/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+)
+
+// kubectl is who applies the manifests.
+const kubectl = "kubernetes-admin"
+
+// controllers make the pods of the workloads of a kind.
+var controllers = map[string]string{
+	"Deployment": "replicaset-controller", "ReplicaSet": "replicaset-controller", "StatefulSet": "statefulset-controller",
+	"DaemonSet": "daemon-set-controller", "Job": "job-controller", "CronJob": "job-controller", "ReplicationController": "replication-controller",
+}
+
+// judge gives the program that decides what is admitted, started by the first
+// who asks.
+func (e *engine) judge() (*admission.Judge, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.judged != nil {
+		return e.judged, nil
+	}
+	program := e.o.Admission
+	if program == "" {
+		self, err := os.Executable()
+		if err != nil {
+			return nil, err
+		}
+		program = filepath.Join(filepath.Dir(self), admission.Program)
+	}
+	j, err := admission.Start(program)
+	if err != nil {
+		return nil, &sandbox.HostError{Err: fmt.Errorf("nothing here decides what a cluster admits: %w", err), Hint: "build all programs: go build -o bin/ ./cmd/..."}
+	}
+	e.judged = j
+	return j, nil
+}
+
+// admits says what the API server of the application's cluster says of the
+// creation of o, whose namespace must be set.
+func (d *deployment) admits(ctx context.Context, o runtime.Object, user string) (sandbox.Admission, error) {
+	m, err := meta.Accessor(o)
+	if err != nil {
+		return sandbox.Admission{}, err
+	}
+	rules := d.rules(m.GetNamespace())
+	if len(rules) == 0 {
+		return sandbox.Admission{Allowed: true}, nil // nobody has a say in it
+	}
+	r, err := admission.NewRequest(rules, o, user)
+	if err != nil {
+		return sandbox.Admission{}, err
+	}
+	j, err := d.e.judge()
+	if err != nil {
+		return sandbox.Admission{}, err
+	}
+	a, err := j.Ask(ctx, r)
+	return sandbox.Admission{Allowed: a.Allowed, Message: a.Message, Warnings: a.Warnings}, err
+}
+
+// rules gives the objects of the application that have a say in what is admitted
+// into a namespace; none where nothing has.
+func (d *deployment) rules(namespace string) []runtime.Object {
+	var rules []runtime.Object
+	params := map[metav1.TypeMeta]bool{}
+	for _, o := range d.app.Objects {
+		switch t := o.Typed.(type) {
+		case *admissionv1.ValidatingAdmissionPolicy:
+			rules = append(rules, t)
+			if k := t.Spec.ParamKind; k != nil {
+				params[metav1.TypeMeta{Kind: k.Kind, APIVersion: k.APIVersion}] = true
+			}
+		case *admissionv1.ValidatingAdmissionPolicyBinding:
+			rules = append(rules, t)
+		case *corev1.Namespace:
+			if t.Name == namespace && podSecurity(t) {
+				rules = append(rules, t)
+			}
+		}
+	}
+	if len(rules) == 0 {
+		return nil
+	}
+	for _, o := range d.app.Objects { // what policies look at beside the pod
+		_, ns := o.Typed.(*corev1.Namespace)
+		switch {
+		case o.Typed == nil:
+		case ns && !(o.Name == namespace && podSecurity(o.Typed.(*corev1.Namespace))):
+			rules = append(rules, o.Typed)
+		case params[metav1.TypeMeta{Kind: o.Kind, APIVersion: o.APIVersion}]:
+			rules = append(rules, at(o))
+		}
+	}
+	return rules
+}
+
+// podSecurity says whether a namespace has a label of Pod Security.
+func podSecurity(ns *corev1.Namespace) bool {
+	for label := range ns.Labels {
+		if strings.HasPrefix(label, "pod-security.kubernetes.io/") {
+			return true
+		}
+	}
+	return false
+}
+
+// at gives an object in the namespace that it lands in.
+func at(o *app.Object) runtime.Object {
+	c := o.Typed.DeepCopyObject()
+	if m, err := meta.Accessor(c); err == nil {
+		m.SetNamespace(o.Home())
+	}
+	return c
+}
+
+// askForWorkload has the API server decide about a workload, whose pods it will
+// be asked about one by one.
+func (d *deployment) askForWorkload(ctx context.Context, w *app.Workload) error {
+	if w.Kind == "Pod" || w.Typed == nil {
+		return nil
+	}
+	return d.ask(ctx, w, at(w.Object), kubectl)
+}
+
+// askForPod has it decide about a pod that is about to be made.
+func (d *deployment) askForPod(ctx context.Context, m *member, ns string, o memberOptions) error {
+	p := &corev1.Pod{
+		TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "Pod"},
+		ObjectMeta: metav1.ObjectMeta{Name: m.name, Namespace: ns, Labels: o.labels, Annotations: m.workload.Meta.Annotations},
+		Spec:       *d.admitted(m, ns, o.spec),
+	}
+	p.Spec.AutomountServiceAccountToken = o.spec.AutomountServiceAccountToken // the account's word stays the account's
+	user := kubectl
+	if c := controllers[m.workload.Kind]; c != "" {
+		user = "system:serviceaccount:kube-system:" + c
+	}
+	return d.ask(ctx, m.workload, p, user)
+}
+
+// ask gives a *NotReadyError with the API server's words where it refuses.
+func (d *deployment) ask(ctx context.Context, w *app.Workload, o runtime.Object, user string) error {
+	a, err := d.admits(ctx, o, user)
+	if err != nil {
+		return err
+	}
+	if !a.Allowed {
+		return &sandbox.NotReadyError{Workload: w.ID(), Reason: a.Message}
+	}
+	return nil
+}
+
+// Admit asks on behalf of the attacker, who may create what he wants where the
+// attacked pod is. Nothing is created.
+func (c control) Admit(ctx context.Context, o runtime.Object) (sandbox.Admission, error) {
+	o = o.DeepCopyObject()
+	m, err := meta.Accessor(o)
+	if err != nil {
+		return sandbox.Admission{}, err
+	}
+	if m.GetNamespace() == "" {
+		m.SetNamespace(c.namespace)
+	}
+	return c.d.admits(ctx, o, "attacker")
+}

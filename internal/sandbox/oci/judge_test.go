@@ -1,0 +1,106 @@
+package oci
+
+import (
+	"context"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"road/internal/admission"
+	"road/internal/app"
+	"road/internal/sandbox"
+	"road/internal/sandbox/sandboxtest"
+
+	corev1 "k8s.io/api/core/v1"
+)
+
+// judged gives an engine whose program for decisions is built here.
+func judged(t *testing.T) *engine {
+	t.Helper()
+	program := filepath.Join(t.TempDir(), admission.Program)
+	c := exec.Command("go", "build", "-o", program, "road/cmd/"+admission.Program)
+	c.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := c.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	e, err := New(t.Context(), Options{Probe: os.Getenv(probeVariable), Offline: true, Admission: program})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := e.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return e.(*engine)
+}
+
+const labelled = `apiVersion: v1
+kind: Namespace
+metadata:
+  name: shop
+  labels: {pod-security.kubernetes.io/enforce: baseline, pod-security.kubernetes.io/enforce-version: v1.37}
+`
+
+func pods(t *testing.T, spec string) *app.App {
+	t.Helper()
+	a, err := app.LoadFiles("shop", map[string][]byte{"road.yaml": []byte("apiVersion: road/v1\nnamespace: shop\n"), "ns.yaml": []byte(labelled),
+		"web.yaml": []byte("apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web}\nspec:\n  selector: {matchLabels: {app: web}}\n  template:\n    metadata: {labels: {app: web}}\n    spec: " + spec + "\n")})
+	if err != nil || len(a.Workloads) != 1 {
+		t.Fatalf("%v %v", err, a.Problems)
+	}
+	return a
+}
+
+// TestSandboxRefusedPod deploys a privileged pod into a namespace whose labels
+// refuse it: no pod is created, and the workload does not get ready, with the
+// words of the API server. The same engine admits what the labels allow.
+func TestSandboxRefusedPod(t *testing.T) {
+	sandboxtest.Need(t, "runc")
+	e := judged(t)
+	a := pods(t, `{hostPID: true, containers: [{name: web, image: web, securityContext: {privileged: true}}]}`)
+	e.prepared[a] = nil
+	d := &deployment{e: e, app: a, group: "test"}
+	err := d.join(t.Context(), a.Workloads[0], 0)
+	var n *sandbox.NotReadyError
+	if err != nil || !errors.As(d.failed, &n) {
+		t.Fatalf("%v; failed: %v", err, d.failed)
+	}
+	const want = `is forbidden: violates PodSecurity "baseline:v1.37": host namespaces (hostPID=true), privileged (container "web" must not set securityContext.privileged=true)`
+	if n.Workload != "deployment/web" || !strings.HasPrefix(n.Reason, `pods "web-`) || !strings.HasSuffix(n.Reason, want) {
+		t.Errorf("%v", n)
+	}
+	if len(d.of("deployment/web")) != 0 {
+		t.Error("the pod was created all the same")
+	}
+	if err := d.Ready(t.Context()); !errors.As(err, &n) {
+		t.Errorf("Ready: %v", err)
+	}
+	c := control{d: d, namespace: "shop"}
+	for _, x := range []struct {
+		namespace string
+		host      bool
+		allowed   bool
+	}{{"", true, false}, {"", false, true}, {"other", true, true}} {
+		p := &corev1.Pod{Spec: corev1.PodSpec{HostPID: x.host, Containers: []corev1.Container{{Name: "c", Image: "i"}}}}
+		p.APIVersion, p.Kind, p.Name, p.Namespace = "v1", "Pod", "p", x.namespace
+		a, err := c.Admit(context.Background(), p)
+		if err != nil || a.Allowed != x.allowed {
+			t.Errorf("%+v: %+v, %v", x, a, err)
+		}
+	}
+}
+
+// TestRules sends nobody to the judge where nothing has a say.
+func TestRules(t *testing.T) {
+	d := &deployment{app: pods(t, `{containers: [{name: web, image: web}]}`)}
+	if got := d.rules("shop"); len(got) != 1 {
+		t.Errorf("%v", got)
+	}
+	if got := d.rules("other"); got != nil {
+		t.Errorf("%v", got)
+	}
+}
