@@ -3,6 +3,7 @@ package steps
 
 import (
 	"road/internal/step"
+	"road/steps/admission"
 	"road/steps/capabilities"
 	"road/steps/limits"
 	"road/steps/minimalimage"
@@ -32,6 +33,7 @@ var All = []*step.Step{
 	serviceaccount.Step, // the cluster's API is none of the container's business
 	usernamespace.Step,  // and should root come back for all that, he is nobody outside
 	pinnedimage.Step,    // what runs is what was tried, whoever moves a tag
+	admission.Step,      // and the cluster takes nothing weaker in its place
 }
 
 // Not on the road:

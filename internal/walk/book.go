@@ -25,6 +25,7 @@ type book struct {
 	alone    map[key]Cell          // at 1.0 plus only the attack's step
 	weakened map[key]Cell          // at 1.0 without the step's protection
 	aloneAt  map[key]int           // where a stop is the attack's step alone: its number
+	asked    *step.Step            // whose attacks alone were asked of its stop's admission; nil for none
 	keys     map[string][]key      // by attack, in the order of targets
 	steps    map[string]*step.Step // by attack
 }
@@ -59,7 +60,7 @@ func (b *book) open(stop int, same bool) map[key]Cell {
 func (b *book) settle() {
 	for k, stop := range b.aloneAt {
 		c := b.at[stop][k]
-		if s := b.steps[k.attack]; s != nil && s.AdmissionOnly && stop > 2 && c.Evidence != "" {
+		if b.asked != nil && b.steps[k.attack] == b.asked && c.Evidence != "" {
 			c.Evidence += "\n(asked of admission alone: beside it 1.0's own pods do not start)"
 		}
 		b.alone[k] = c

@@ -30,8 +30,12 @@ func (w *walker) alone(ctx context.Context, p planned, c *course) error {
 	case stop.Status == Already && len(p.step.Check(w.original.app)) == 0:
 		w.sameAs(p, 1)
 		return nil
-	case stop.Status == Done && (!w.changed() || p.step.AdmissionOnly):
+	case stop.Status == Done && !w.changed():
 		w.sameAs(p, stop.Number)
+		return nil
+	case stop.Status == Done && p.step.AdmissionOnly:
+		w.sameAs(p, stop.Number)
+		w.book.asked = p.step
 		return nil
 	}
 	l := &lane{dir: w.variant(p, "alone"), app: w.original.app, only: true}

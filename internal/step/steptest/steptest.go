@@ -5,6 +5,7 @@
 //
 //	findings    what Check says, one line each (golden)
 //	fix.diff    what Plan changes, as a unified diff (golden)
+//	stays       what Check still says after Fix, because nothing here can mend it
 //	seen.json   an app.Seen, for a case after a run
 //	stop        the number of the stop that is made
 //	crlf        names of files whose lines end in CR LF
@@ -88,6 +89,7 @@ type testCase struct {
 	golden map[string]string
 	seen   *app.Seen // nil where the case has none
 	stop   int
+	stays  string // what Check says after Fix, where the case has such a section
 }
 
 // newCase takes an archive apart.
@@ -96,7 +98,7 @@ func newCase(name string, archive *txtar.Archive) (*testCase, error) {
 	var crlf []string
 	for _, f := range archive.Files {
 		switch f.Name {
-		case "findings", "fix.diff":
+		case "findings", "fix.diff", "stays":
 			c.golden[f.Name] = string(f.Data)
 		case "seen.json":
 			c.seen = &app.Seen{}
@@ -187,7 +189,15 @@ func (c *testCase) checkFixed(t *testing.T, s *step.Step, files edit.Files, befo
 			t.Errorf("after Fix %v", p)
 		}
 	}
-	for _, f := range s.Check(fixed) {
+	rest := s.Check(fixed)
+	if stays, ok := c.golden["stays"]; ok {
+		c.stays = text(rest, nil)
+		if d := cmp.Diff(stays, c.stays); !*update && d != "" || len(rest) == 0 {
+			t.Errorf("stays (-want +got):\n%s", d)
+		}
+		rest = nil
+	}
+	for _, f := range rest {
 		if inRefused(f) {
 			continue
 		}
@@ -301,7 +311,11 @@ func visible(s string) string { return strings.ReplaceAll(s, "\r", "␍") }
 
 // rewrite puts the golden sections into the case's file.
 func (c *testCase) rewrite(t *testing.T, name string, archive *txtar.Archive, findings, diff string) {
-	for _, g := range []struct{ name, data string }{{"findings", findings}, {"fix.diff", diff}} {
+	sections := []struct{ name, data string }{{"findings", findings}, {"fix.diff", diff}}
+	if _, ok := c.golden["stays"]; ok {
+		sections = append(sections, struct{ name, data string }{"stays", c.stays})
+	}
+	for _, g := range sections {
 		i := slices.IndexFunc(archive.Files, func(f txtar.File) bool { return f.Name == g.name })
 		if i < 0 {
 			archive.Files = append(archive.Files, txtar.File{Name: g.name})

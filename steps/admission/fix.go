@@ -1,0 +1,169 @@
+package admission
+
+import (
+	"fmt"
+	"path"
+	"strings"
+
+	"road/internal/app"
+	"road/internal/edit"
+
+	"k8s.io/pod-security-admission/api"
+)
+
+// fix labels the namespaces and writes their policies.
+func fix(a *app.App) ([]edit.Edit, error) {
+	var edits []edit.Edit
+	taken := map[string]bool{}
+	for _, p := range places(a) {
+		if p.foreign() != "" {
+			continue
+		}
+		level, why := p.level()
+		if len(p.missing(level)) > 0 {
+			edits = append(edits, p.label(a, taken, level, why)...)
+		}
+		if unruled := p.unruled(a); len(unruled) > 0 {
+			edits = append(edits, create(a, taken, p, "admission-policy", p.policy(a, unruled))...)
+		}
+	}
+	return edits, nil
+}
+
+// label sets what is missing on the namespace's object, or writes one.
+func (p *place) label(a *app.App, taken map[string]bool, level api.Level, why string) []edit.Edit {
+	if p.object == nil {
+		return create(a, taken, p, "namespace", p.manifest(level, why))
+	}
+	var edits []edit.Edit
+	for _, l := range wanted(level) {
+		if fine(l[0], p.labels[l[0]], l[1]) {
+			continue
+		}
+		s := &edit.Set{Doc: p.object.Doc, Path: p.object.Within.Join("metadata", "labels", l[0]), Value: l[1]}
+		if l[0] == api.EnforceLevelLabel {
+			s.Comment = comment(level, why)
+		}
+		edits = append(edits, edit.Edit{File: p.object.File, Set: s})
+	}
+	return edits
+}
+
+// comment says in one line why a level is enforced that is not the strictest.
+func comment(level api.Level, why string) string {
+	if level == api.LevelRestricted {
+		return ""
+	}
+	return "Not restricted yet: " + oneLine(why)
+}
+
+func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }
+
+// manifest is the text of a Namespace.
+func (p *place) manifest(level api.Level, why string) string {
+	var b strings.Builder
+	if !p.named() {
+		fmt.Fprintf(&b, "# The manifests beside this file name no namespace: they land here with\n# kubectl apply -n %s, as road.yaml says.\n", p.name)
+	}
+	fmt.Fprintf(&b, "apiVersion: v1\nkind: Namespace\nmetadata:\n  name: %s\n  labels:\n", quoted(p.name))
+	if c := comment(level, why); c != "" {
+		fmt.Fprintf(&b, "    # %s\n", c)
+	}
+	for _, l := range wanted(level) {
+		fmt.Fprintf(&b, "    %s: %s\n", l[0], l[1])
+	}
+	return b.String()
+}
+
+// named says whether the manifests of the pods name the namespace themselves.
+func (p *place) named() bool {
+	for _, w := range p.workloads {
+		if w.Namespace == "" {
+			return false
+		}
+	}
+	return true
+}
+
+// policy is the text of a policy with rules, bound to the namespace.
+func (p *place) policy(a *app.App, list []rule) string {
+	name := freeName(a, "hardened-pods-"+p.name)
+	var b strings.Builder
+	b.WriteString("# What every pod of the application has and Pod Security does not ask for: no pod\n" +
+		"# comes into the namespace without it. To see first what it would refuse, write\n" +
+		"# [Warn, Audit] instead of [Deny].\n")
+	fmt.Fprintf(&b, "apiVersion: admissionregistration.k8s.io/v1\nkind: ValidatingAdmissionPolicy\nmetadata:\n  name: %s\n", name)
+	b.WriteString("spec:\n  failurePolicy: Fail\n  matchConstraints:\n    resourceRules:\n" +
+		"    - apiGroups: [\"\"]\n      apiVersions: [v1]\n      operations: [CREATE]\n      resources: [pods]\n")
+	fmt.Fprintf(&b, "  variables:\n  - name: containers\n    expression: %q\n  validations:\n", containers)
+	for _, r := range list {
+		fmt.Fprintf(&b, "  - expression: >-\n      %s\n    message: %q\n", r.expression, r.message)
+	}
+	fmt.Fprintf(&b, "---\napiVersion: admissionregistration.k8s.io/v1\nkind: ValidatingAdmissionPolicyBinding\nmetadata:\n  name: %s\n", name)
+	fmt.Fprintf(&b, "spec:\n  policyName: %s\n  validationActions: [Deny]\n  matchResources:\n    namespaceSelector:\n      matchLabels:\n        kubernetes.io/metadata.name: %s\n", name, quoted(p.name))
+	return b.String()
+}
+
+// freeName gives a name that no policy or binding has.
+func freeName(a *app.App, name string) string {
+	free := func(n string) bool {
+		for _, o := range a.Objects {
+			if strings.HasPrefix(o.Kind, "ValidatingAdmissionPolicy") && o.Name == n {
+				return false
+			}
+		}
+		return true
+	}
+	n := name
+	for i := 2; !free(n); i++ {
+		n = fmt.Sprintf("%s-%d", name, i)
+	}
+	return n
+}
+
+// quoted gives a name as a YAML string: plain where it can be nothing else.
+func quoted(name string) string {
+	if name[0] >= 'a' && name[0] <= 'z' && !strings.Contains(" true false null yes no on off y n ", " "+name+" ") {
+		return name
+	}
+	return fmt.Sprintf("%q", name)
+}
+
+// create writes a new file beside the first workload of the namespace, and names
+// it in the kustomization that decides there which files count.
+func create(a *app.App, taken map[string]bool, p *place, base, text string) []edit.Edit {
+	dir := path.Dir(p.workloads[0].File)
+	file := path.Join(dir, base+".yaml")
+	there := func(f string) bool { _, ok := a.Files()[f]; return ok || taken[f] }
+	for i := 2; there(file); i++ {
+		file = path.Join(dir, fmt.Sprintf("%s-%d.yaml", base, i))
+	}
+	taken[file] = true
+	edits := []edit.Edit{{File: file, Create: []byte(text)}}
+	for _, name := range []string{"kustomization.yaml", "kustomization.yml", "Kustomization"} {
+		name = path.Join(dir, name)
+		content, ok := a.Files()[name]
+		if !ok {
+			continue
+		}
+		docs, err := app.Documents(content)
+		if err != nil || len(docs) == 0 || len(docs[0].Content) == 0 {
+			continue
+		}
+		top := docs[0].Content[0]
+		s := &edit.Set{Path: app.Path{"resources"}, Value: []any{path.Base(file)}}
+		for i := 0; i+1 < len(top.Content); i += 2 {
+			if top.Content[i].Value == "resources" {
+				n := len(top.Content[i+1].Content)
+				for t := range taken { // those of this fix that stand there by then
+					if t != file && path.Dir(t) == dir {
+						n++
+					}
+				}
+				s = &edit.Set{Path: app.Path{"resources", n}, Value: path.Base(file)}
+			}
+		}
+		edits = append(edits, edit.Edit{File: name, Set: s})
+	}
+	return edits
+}

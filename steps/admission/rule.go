@@ -1,0 +1,158 @@
+package admission
+
+import (
+	"slices"
+	"strings"
+
+	"road/internal/app"
+
+	admissionv1 "k8s.io/api/admissionregistration/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// A rule is one thing that Pod Security does not ask for and the road gives.
+type rule struct {
+	name       string // as findings name it
+	expression string // what the policy says, in CEL
+	message    string // what is refused with
+	holds      func(w *app.Workload) bool
+}
+
+// containers is the CEL for the containers that a pod starts with, which the
+// policy keeps as a variable; each looks at every one.
+const (
+	containers = "object.spec.containers + (has(object.spec.initContainers) ? object.spec.initContainers : [])"
+	each       = "variables.containers.all(c, "
+)
+
+// rules are those of the policy, in the order of the stops that give them.
+var rules = []rule{
+	{
+		"a read-only root file system",
+		each + "has(c.securityContext) && has(c.securityContext.readOnlyRootFilesystem) && c.securityContext.readOnlyRootFilesystem)",
+		"every container needs securityContext.readOnlyRootFilesystem: true",
+		every(func(c *corev1.Container) bool {
+			s := c.SecurityContext
+			return s != nil && s.ReadOnlyRootFilesystem != nil && *s.ReadOnlyRootFilesystem
+		}),
+	},
+	limit(corev1.ResourceCPU), limit(corev1.ResourceMemory), limit(corev1.ResourceEphemeralStorage),
+	{
+		"no service account token",
+		"has(object.spec.automountServiceAccountToken) && !object.spec.automountServiceAccountToken",
+		"the pod needs automountServiceAccountToken: false",
+		func(w *app.Workload) bool {
+			return w.Pod.AutomountServiceAccountToken != nil && !*w.Pod.AutomountServiceAccountToken
+		},
+	},
+	{
+		"images by digest",
+		each + "c.image.contains('@sha256:'))",
+		"every image needs its digest: NAME@sha256:...",
+		every(func(c *corev1.Container) bool { return strings.Contains(c.Image, "@sha256:") }),
+	},
+}
+
+// limit is the rule that every container has a limit for a resource.
+func limit(r corev1.ResourceName) rule {
+	return rule{
+		"a limit for " + string(r),
+		each + "has(c.resources) && has(c.resources.limits) && '" + string(r) + "' in c.resources.limits)",
+		"every container needs resources.limits." + string(r),
+		every(func(c *corev1.Container) bool { _, ok := c.Resources.Limits[r]; return ok }),
+	}
+}
+
+// every gives a function that looks at the containers which a pod starts with.
+func every(is func(*corev1.Container) bool) func(*app.Workload) bool {
+	return func(w *app.Workload) bool {
+		for c := range w.Containers() {
+			if c.Kind != app.Ephemeral && !is(c.Spec) {
+				return false
+			}
+		}
+		return true
+	}
+}
+
+// unruled gives the rules that all pods of the namespace fulfil and that nothing
+// holds others to.
+func (p *place) unruled(a *app.App) []rule {
+	held := p.held(a)
+	return slices.DeleteFunc(p.fulfilled(), func(r rule) bool { return held[r.expression] })
+}
+
+// fulfilled gives the rules that all pods of the namespace fulfil.
+func (p *place) fulfilled() []rule {
+	var out []rule
+	for _, r := range rules {
+		if !slices.ContainsFunc(p.workloads, func(w *app.Workload) bool { return !r.holds(w) }) {
+			out = append(out, r)
+		}
+	}
+	return out
+}
+
+// held gives the expressions that policies of the application hold the pods of
+// the namespace to. Others may say the same in other words: that nobody can tell
+// without asking them.
+func (p *place) held(a *app.App) map[string]bool {
+	bound := map[string]bool{}
+	for _, o := range a.Objects {
+		if b, ok := o.Typed.(*admissionv1.ValidatingAdmissionPolicyBinding); ok && slices.Contains(b.Spec.ValidationActions, admissionv1.Deny) && p.selectedBy(b.Spec.MatchResources) {
+			bound[b.Spec.PolicyName] = true
+		}
+	}
+	held := map[string]bool{}
+	for _, o := range a.Objects {
+		v, ok := o.Typed.(*admissionv1.ValidatingAdmissionPolicy)
+		if !ok || !bound[o.Name] || len(v.Spec.MatchConditions) > 0 || !aboutPods(v.Spec.MatchConstraints) || !p.selectedBy(v.Spec.MatchConstraints) {
+			continue
+		}
+		for _, x := range v.Spec.Validations {
+			held[x.Expression] = true
+		}
+	}
+	return held
+}
+
+// selectedBy says whether a policy's match takes every pod of the namespace.
+func (p *place) selectedBy(m *admissionv1.MatchResources) bool {
+	if m == nil {
+		return true
+	}
+	if s := m.ObjectSelector; s != nil && len(s.MatchLabels)+len(s.MatchExpressions) > 0 {
+		return false
+	}
+	if m.NamespaceSelector == nil {
+		return true
+	}
+	s, err := metav1.LabelSelectorAsSelector(m.NamespaceSelector)
+	l := labelSet{corev1.LabelMetadataName: p.name}
+	for k, v := range p.labels {
+		l[k] = v
+	}
+	return err == nil && s.Matches(l)
+}
+
+// aboutPods says whether a policy is asked when a pod is made.
+func aboutPods(m *admissionv1.MatchResources) bool {
+	return m != nil && slices.ContainsFunc(m.ResourceRules, func(r admissionv1.NamedRuleWithOperations) bool {
+		ops := slices.Contains(r.Operations, admissionv1.Create) || slices.Contains(r.Operations, admissionv1.OperationAll)
+		return ops && len(r.ResourceNames) == 0 && (slices.Contains(r.APIGroups, "") || slices.Contains(r.APIGroups, "*")) &&
+			(slices.Contains(r.Resources, "pods") || slices.Contains(r.Resources, "*"))
+	})
+}
+
+// labelSet lets a selector look at labels.
+type labelSet map[string]string
+
+// Has says whether there is such a label.
+func (l labelSet) Has(label string) bool { _, ok := l[label]; return ok }
+
+// Get gives its value.
+func (l labelSet) Get(label string) string { return l[label] }
+
+// Lookup gives both.
+func (l labelSet) Lookup(label string) (string, bool) { v, ok := l[label]; return v, ok }
