@@ -51,6 +51,7 @@ func init() { // not at its declaration: cancel and release look into what the o
 		probe.Stat: on(stat), probe.ReadDir: on(readDir), probe.Mknod: on(mknod), probe.Mount: on(mount),
 		probe.Exec: on(execute), probe.Kill: on(kill), probe.UserNS: on(userNS),
 		probe.Dial: on(dial), probe.Listen: on(listen), probe.Resolve: on(resolve),
+		probe.Open: on(openPivot), probe.Send: on(send), probe.Receive: on(receive),
 		probe.RawSend: on(rawSend), probe.Socket: on(socket),
 		probe.Syscall: on(systemCall), probe.AddKey: on(addKey),
 		probe.Alloc: on(alloc), probe.Spin: on(spin), probe.Fork: on(fork),
@@ -67,10 +68,11 @@ type agent struct {
 	cancels map[int]context.CancelFunc // by request
 	last    int                        // hold
 	holds   map[int]func()             // what ends each
+	pivots  map[int]*pivot             // by hold
 }
 
 func newAgent(out io.Writer) *agent {
-	return &agent{out: out, cancels: map[int]context.CancelFunc{}, holds: map[int]func(){}}
+	return &agent{out: out, cancels: map[int]context.CancelFunc{}, holds: map[int]func(){}, pivots: map[int]*pivot{}}
 }
 
 // serve answers until in ends. Then everything that the agent holds ends too.
@@ -156,6 +158,7 @@ func release(_ context.Context, a *agent, args probe.Held) (any, error) {
 	a.mu.Lock()
 	end := a.holds[args.Hold]
 	delete(a.holds, args.Hold)
+	delete(a.pivots, args.Hold)
 	a.mu.Unlock()
 	if end == nil {
 		return nil, fmt.Errorf("no hold %d", args.Hold)

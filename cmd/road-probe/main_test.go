@@ -302,6 +302,49 @@ func TestDial(t *testing.T) {
 	}
 }
 
+// TestPivot speaks through the probe: several words on one connection, which
+// Release ends also for one who waits.
+func TestPivot(t *testing.T) {
+	p := newAgentUnderTest(t)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	peer := make(chan net.Conn, 1)
+	go func() {
+		if c, err := l.Accept(); err == nil {
+			peer <- c
+		}
+	}()
+	var o probe.OpenResult
+	p.do(probe.Open, probe.OpenArgs{Addr: l.Addr().String()}, &o)
+	c := <-peer
+	defer c.Close()
+	for _, word := range []string{"one", "two"} {
+		p.do(probe.Send, probe.SendArgs{Hold: o.Hold, Data: []byte(word)}, nil)
+		buf := make([]byte, 10)
+		if n, err := c.Read(buf); err != nil || string(buf[:n]) != word || c.RemoteAddr().String() != o.Local {
+			t.Errorf("%q from %s, %v", buf[:n], c.RemoteAddr(), err)
+		}
+		c.Write([]byte(word))
+		var r probe.ReceiveResult
+		if p.do(probe.Receive, probe.ReceiveArgs{Hold: o.Hold}, &r); string(r.Data) != word || r.End {
+			t.Errorf("%+v", r)
+		}
+	}
+	p.refused(probe.Receive, probe.ReceiveArgs{Hold: o.Hold, Timeout: 50}, syscall.ETIMEDOUT)
+	c.(*net.TCPConn).CloseWrite()
+	var r probe.ReceiveResult
+	if p.do(probe.Receive, probe.ReceiveArgs{Hold: o.Hold}, &r); !r.End {
+		t.Errorf("%+v after its end", r)
+	}
+	p.do(probe.Release, probe.Held{Hold: o.Hold}, nil)
+	if err := p.try(probe.Send, probe.SendArgs{Hold: o.Hold, Data: []byte("late")}, nil); err == nil {
+		t.Error("a connection that was released still takes words")
+	}
+}
+
 func TestListen(t *testing.T) {
 	p := newAgentUnderTest(t)
 	for _, network := range []string{"tcp", "udp"} {

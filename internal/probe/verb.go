@@ -26,6 +26,9 @@ const (
 	UserNS = "userns" // none, UserNSResult: a child in a user namespace of its own, until Release
 
 	Dial    = "dial"    // DialArgs, DialResult
+	Open    = "open"    // OpenArgs, OpenResult: a TCP connection to speak through, until Release
+	Send    = "send"    // SendArgs, none
+	Receive = "receive" // ReceiveArgs, ReceiveResult
 	Listen  = "listen"  // ListenArgs, ListenResult; serves until Release
 	Resolve = "resolve" // ResolveArgs, ResolveResult
 	RawSend = "rawsend" // RawArgs, none: one UDP packet with a source of one's choice
@@ -163,6 +166,37 @@ type DialResult struct {
 	Local    string `json:"local"` // own address
 	Data     []byte `json:"data,omitempty"`
 	TimedOut bool   `json:"timedOut,omitempty"` // connected, but less came than was expected
+}
+
+// OpenArgs ask for a connection that stays.
+type OpenArgs struct {
+	Addr    string `json:"addr"`              // numeric: "10.0.0.1:443"
+	Timeout int    `json:"timeout,omitempty"` // milliseconds, default 3 s
+}
+
+// OpenResult names the connection.
+type OpenResult struct {
+	Hold  int    `json:"hold"`
+	Local string `json:"local"` // own address
+}
+
+// SendArgs say something on an open connection.
+type SendArgs struct {
+	Hold    int    `json:"hold"`
+	Data    []byte `json:"data"`
+	Timeout int    `json:"timeout,omitempty"` // milliseconds, default 3 s
+}
+
+// ReceiveArgs wait for what comes next on an open connection.
+type ReceiveArgs struct {
+	Hold    int `json:"hold"`
+	Timeout int `json:"timeout,omitempty"` // milliseconds, default 3 s
+}
+
+// ReceiveResult is what came, at most 64 KiB.
+type ReceiveResult struct {
+	Data []byte `json:"data,omitempty"`
+	End  bool   `json:"end,omitempty"` // the other side has closed
 }
 
 // ListenArgs describe a listener that sends Send to whoever comes.

@@ -19,7 +19,7 @@ import (
 var attacks = []step.Attack{
 	{
 		Name:      "steal-token",
-		Goal:      "read the token by which the pod may talk to the cluster's API",
+		Goal:      "read the pod's token and talk to the cluster's API as its service account",
 		Transport: step.Code,
 		Needs:     []sandbox.Power{sandbox.CodeInside},
 		Run:       stealToken,
@@ -36,21 +36,30 @@ var attacks = []step.Attack{
 // tokenFile is where every client of the API finds the pod's token.
 const tokenFile = "/var/run/secrets/kubernetes.io/serviceaccount/token"
 
-// stealToken reads the token. Whose it is stands in it, signed; the token itself
-// stays out of the evidence.
+// stealToken reads the token and calls the API with it. Whose it is stands in it,
+// signed; the token itself stays out of the evidence.
 func stealToken(ctx context.Context, s *sandbox.Scene) (step.Outcome, error) {
 	var file probe.ReadResult
 	err := s.Foothold.Code(ctx, probe.Read, probe.ReadArgs{Path: tokenFile}, &file)
 	if line := step.Missing(err); line != "" {
-		return step.Outcome{Verdict: step.Blocked, Evidence: line}, nil
+		return step.Outcome{Verdict: step.Blocked, Evidence: "read: " + line}, nil
 	}
 	if line := step.Denied(err); line != "" {
-		return step.Outcome{Verdict: step.Blocked, Evidence: line}, nil
+		return step.Outcome{Verdict: step.Blocked, Evidence: "read: " + line}, nil
 	}
 	if err != nil {
 		return step.Outcome{}, err
 	}
-	return judgeToken(string(file.Data), time.Now())
+	subject, read, err := judgeToken(string(file.Data), time.Now())
+	if err != nil {
+		return step.Outcome{}, err
+	}
+	out, err := callAPI(ctx, s, strings.TrimSpace(string(file.Data)), subject)
+	if err != nil {
+		return out, err
+	}
+	out.Evidence = "read: " + read + "\n" + out.Evidence
+	return out, nil
 }
 
 // claims are what counts of a token's content.
@@ -65,27 +74,27 @@ type claims struct {
 }
 
 // judgeToken says whose token it is, and whether it holds.
-func judgeToken(token string, now time.Time) (step.Outcome, error) {
+func judgeToken(token string, now time.Time) (subject, evidence string, err error) {
 	parts := strings.Split(strings.TrimSpace(token), ".")
 	if len(parts) != 3 {
-		return step.Outcome{}, fmt.Errorf("%s holds %d bytes, and no token", tokenFile, len(token))
+		return "", "", fmt.Errorf("%s holds %d bytes, and no token", tokenFile, len(token))
 	}
 	content, err := base64.RawURLEncoding.DecodeString(parts[1])
 	if err != nil {
-		return step.Outcome{}, fmt.Errorf("%s: %w", tokenFile, err)
+		return "", "", fmt.Errorf("%s: %w", tokenFile, err)
 	}
 	var c claims
 	if err := json.Unmarshal(content, &c); err != nil {
-		return step.Outcome{}, fmt.Errorf("%s: %w", tokenFile, err)
+		return "", "", fmt.Errorf("%s: %w", tokenFile, err)
 	}
-	if !strings.HasPrefix(c.Subject, "system:serviceaccount:") {
-		return step.Outcome{}, fmt.Errorf("%s is %q's, no service account's", tokenFile, c.Subject)
+	if !strings.HasPrefix(c.Subject, "system:serviceaccount:") || strings.Count(c.Subject, ":") != 3 {
+		return "", "", fmt.Errorf("%s is %q's, no service account's", tokenFile, c.Subject)
 	}
 	left := time.Unix(c.Expires, 0).Sub(now).Round(time.Minute)
 	if left <= 0 {
-		return step.Outcome{}, errors.New("the token holds no longer")
+		return "", "", errors.New("the token holds no longer")
 	}
-	return step.Outcome{Verdict: step.Succeeded, Evidence: fmt.Sprintf("read %s: the token of %s, pod %s, good for %s more", tokenFile, c.Subject, c.Kubernetes.Pod.Name, left)}, nil
+	return c.Subject, fmt.Sprintf("%s: the token of %s, pod %s, good for %s more", tokenFile, c.Subject, c.Kubernetes.Pod.Name, left), nil
 }
 
 // listServices looks for the variables that the kubelet sets for each service.

@@ -17,16 +17,37 @@ func token(content string) string {
 func TestJudgeToken(t *testing.T) {
 	now := time.Unix(1000, 0)
 	good := token(`{"sub":"system:serviceaccount:road:default","exp":4607,"kubernetes.io":{"pod":{"name":"web-1"}}}`)
-	out, err := judgeToken(good+"\n", now)
-	if err != nil || out.Verdict != step.Succeeded || !strings.Contains(out.Evidence, "the token of system:serviceaccount:road:default, pod web-1, good for 1h0m0s more") {
-		t.Errorf("%+v, %v", out, err)
+	who, read, err := judgeToken(good+"\n", now)
+	if err != nil || who != "system:serviceaccount:road:default" || !strings.Contains(read, "the token of system:serviceaccount:road:default, pod web-1, good for 1h0m0s more") {
+		t.Errorf("%s, %s, %v", who, read, err)
 	}
-	if strings.Contains(out.Evidence, good[:30]) {
-		t.Errorf("the token is in the evidence: %s", out.Evidence)
+	if strings.Contains(read, good[:30]) {
+		t.Errorf("the token is in the evidence: %s", read)
 	}
 	for _, text := range []string{"", "a.b", "a.b.c", token("{"), token(`{"sub":"alice","exp":4607}`), token(`{"sub":"system:serviceaccount:a:b","exp":999}`)} {
-		if out, err := judgeToken(text, now); err == nil {
-			t.Errorf("%q: %+v", text, out)
+		if who, _, err := judgeToken(text, now); err == nil {
+			t.Errorf("%q: %s", text, who)
+		}
+	}
+}
+
+// TestJudgeAnswer counts what names the account, and nothing else.
+func TestJudgeAnswer(t *testing.T) {
+	const who = "system:serviceaccount:road:web"
+	for _, c := range []struct {
+		code int
+		body string
+		want step.Verdict
+	}{
+		{200, `{"items":[]}`, step.Succeeded},
+		{403, `{"message":"secrets is forbidden: User \"system:serviceaccount:road:web\" cannot list resource"}`, step.Succeeded},
+		{403, `{"message":"secrets is forbidden: User \"system:anonymous\" cannot list resource"}`, ""},
+		{401, `{"message":"Unauthorized"}`, ""},
+		{400, `Client sent an HTTP request to an HTTPS server.`, ""},
+	} {
+		out, err := judgeAnswer(c.code, []byte(c.body), "GET /x", who)
+		if out.Verdict != c.want || (err == nil) != (c.want != "") {
+			t.Errorf("%d %s: %+v, %v", c.code, c.body, out, err)
 		}
 	}
 }
