@@ -14,6 +14,7 @@ import (
 type Tool struct {
 	Output  string // what it printed, or what the application's hole said
 	Missing string // the line that says that there is no such program, "" where it ran
+	Code    bool   // by code inside, since the application has no hole for commands
 }
 
 // RunTool runs a program of the container's own image, as an attacker would:
@@ -40,9 +41,9 @@ func runByCode(ctx context.Context, s *sandbox.Scene, argv []string) (Tool, erro
 	var r probe.ExecResult
 	err := s.Foothold.Code(ctx, probe.Exec, probe.ExecArgs{Argv: argv}, &r)
 	if line := Missing(err); line != "" {
-		return Tool{Missing: line}, nil
+		return Tool{Missing: line, Code: true}, nil
 	}
-	return Tool{Output: r.Output}, err
+	return Tool{Output: r.Output, Code: true}, err
 }
 
 // NotFound gives the line of a hole's answer that says that there is no program

@@ -72,7 +72,7 @@ func livingOffTheLand(ctx context.Context, s *sandbox.Scene) (step.Outcome, erro
 			return step.Outcome{}, err
 		}
 		if t.Missing != "" {
-			missing = append(missing, t.Missing)
+			missing = append(missing, said(t, t.Missing))
 			continue
 		}
 		out, err := judge(argv[0], t, func(line string) bool { return strings.Contains(line, "root:x:0:0:") })
@@ -88,13 +88,13 @@ func livingOffTheLand(ctx context.Context, s *sandbox.Scene) (step.Outcome, erro
 // have printed.
 func judge(program string, t step.Tool, holds func(line string) bool) (step.Outcome, error) {
 	if t.Missing != "" {
-		return step.Outcome{Verdict: step.Blocked, Evidence: t.Missing}, nil
+		return step.Outcome{Verdict: step.Blocked, Evidence: said(t, t.Missing)}, nil
 	}
 	last := ""
 	for line := range strings.Lines(t.Output) {
 		line = strings.TrimSpace(line)
 		if holds(line) {
-			return step.Outcome{Verdict: step.Succeeded, Evidence: line}, nil
+			return step.Outcome{Verdict: step.Succeeded, Evidence: said(t, line)}, nil
 		}
 		if line != "" {
 			last = line
@@ -104,4 +104,13 @@ func judge(program string, t step.Tool, holds func(line string) bool) (step.Outc
 		return step.Outcome{}, errors.New(program + " printed nothing")
 	}
 	return step.Outcome{}, fmt.Errorf("%s did not do it: %s", program, last)
+}
+
+// said gives a line of evidence, with the way that led to it where that is not
+// the attack's own.
+func said(t step.Tool, line string) string {
+	if t.Code {
+		return "by code inside: " + line
+	}
+	return line
 }
