@@ -159,7 +159,14 @@ func (t *text) figures(i int, s *walk.Stop) {
 		width = max(width, len(f.Name))
 	}
 	for _, f := range s.Figures.Images {
-		t.line(indent, pad(f.Name, width+2), fmt.Sprintf("%9s", size(f.Bytes)))
+		programs := ""
+		switch {
+		case f.Executables == 1:
+			programs = "     1 program"
+		case f.Executables > 1:
+			programs = fmt.Sprintf("  %4d programs", f.Executables)
+		}
+		t.line(indent, pad(f.Name, width+2), fmt.Sprintf("%9s", size(f.Bytes)), programs)
 	}
 }
 

@@ -28,7 +28,7 @@ func (w *walker) figures(stop *Stop) {
 				continue
 			}
 			seen[ref] = true
-			stop.Figures.Images = append(stop.Figures.Images, ImageFigure{ref, f.Bytes})
+			stop.Figures.Images = append(stop.Figures.Images, ImageFigure{ref, f.Bytes, f.Executables})
 		}
 	}
 	for c := range w.front(w.app).Containers() {

@@ -123,10 +123,11 @@ type Figures struct {
 	Capabilities *int          `json:"capabilities,omitempty"` // in the bounding set of its process; nil where it was not looked at
 }
 
-// An ImageFigure is the unpacked size of one image.
+// An ImageFigure is the unpacked size of one image, and what can be run in it.
 type ImageFigure struct {
-	Name  string `json:"name"`
-	Bytes int64  `json:"bytes"`
+	Name        string `json:"name"`
+	Bytes       int64  `json:"bytes"`
+	Executables int    `json:"executables,omitempty"` // names of programs; 0 where nobody counted
 }
 
 // Parts are seconds of wall time that a stop's work took. The attacks on several

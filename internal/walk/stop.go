@@ -173,7 +173,7 @@ func (w *walker) take(ctx context.Context, l *lane, p planned, stop *Stop) (*tak
 			t.diff, t.change = c.diff, c
 			return t, nil
 		}
-		before := jsonOf(previous.Seen.Containers)
+		before := lessons(previous.Seen)
 		if l.serving != nil {
 			if err := l.serving.Learn(ctx, previous.Seen); err != nil && ctx.Err() != nil {
 				return nil, err
@@ -186,7 +186,7 @@ func (w *walker) take(ctx context.Context, l *lane, p planned, stop *Stop) (*tak
 		if err := w.traceAgain(ctx, l, p, stop, t, broken); err != nil {
 			return nil, err
 		}
-		learned := jsonOf(previous.Seen.Containers) != before
+		learned := lessons(previous.Seen) != before
 		w.emit(Note{stop.Number, w.mask.line(fmt.Sprintf("%s: %s%s", p.step.Name, broken.reason, map[bool]string{true: "; trying again with what it showed"}[learned]))})
 		if learned && try < maxTries {
 			continue
@@ -397,6 +397,18 @@ func sortedKeys(m map[string]string) []string {
 func jsonOf(v any) string {
 	b, _ := json.Marshal(v) // maps of plain values: cannot fail
 	return string(b)
+}
+
+// lessons is what a failed run can teach a fix. What it opened is not among that:
+// the file that was missing could not be opened.
+func lessons(s *app.Seen) string {
+	s = cloneSeen(s)
+	for _, containers := range s.Containers {
+		for _, in := range containers {
+			in.Opened, in.Ran, in.Links = nil, nil, nil
+		}
+	}
+	return jsonOf(s.Containers)
 }
 
 func cloneSeen(s *app.Seen) *app.Seen {

@@ -35,6 +35,9 @@ func (t *target) plan(a *app.App) (*plan, string) {
 		return nil, why
 	}
 	if !t.seen(a) {
+		if t.ran(a) {
+			return nil, "the kernel here does not show what its containers open"
+		}
 		return nil, ""
 	}
 	s, err := t.starts(a)

@@ -154,6 +154,11 @@ func (t *target) seen(a *app.App) bool {
 	return !slices.ContainsFunc(t.uses, func(c *app.Container) bool { return inside(a, c) == nil || inside(a, c).Opened == nil })
 }
 
+// ran says whether a run showed every container of the image.
+func (t *target) ran(a *app.App) bool {
+	return !slices.ContainsFunc(t.uses, func(c *app.Container) bool { return inside(a, c) == nil })
+}
+
 func inside(a *app.App, c *app.Container) *app.SeenInside {
 	return a.Seen.Containers[c.Workload.ID()][c.Spec.Name]
 }
