@@ -12,6 +12,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"road/internal/probe"
 )
 
 // How much idle does: enough for the runtime to start and end threads, collect
@@ -24,7 +26,7 @@ const (
 
 // idle does nothing to anybody, but has Go's runtime do what it does by itself
 // sooner or later, so that the system calls of that can be told from an attack's.
-func idle(_ context.Context, _ *agent, _ none) (any, error) {
+func idle(_ context.Context, _ *agent, args probe.IdleArgs) (any, error) {
 	var threads sync.WaitGroup
 	for range idleThreads {
 		threads.Go(func() {
@@ -49,6 +51,9 @@ func idle(_ context.Context, _ *agent, _ none) (any, error) {
 	debug.FreeOSMemory()
 	threads.Wait()
 	<-loop
+	if args.Runtime {
+		return nil, nil
+	}
 	return nil, errors.Join(idleFiles(), idleProgram())
 }
 

@@ -4,7 +4,7 @@ package probe
 // result. A failure is an Error with the kernel's answer, except where the
 // result says otherwise. Times are milliseconds; 0 means the default.
 const (
-	Idle    = "idle"    // none, none: what the probe's own runtime does sooner or later, and nothing else
+	Idle    = "idle"    // IdleArgs, none: what the probe's own runtime does sooner or later, and nothing else
 	Status  = "status"  // none, string: /proc/self/status of the probe
 	Environ = "environ" // none, []string: the environment that the app has too
 
@@ -44,6 +44,11 @@ const (
 
 	Cancel = "cancel" // CancelArgs; the client sends it by itself
 )
+
+// IdleArgs say how much the probe does by itself.
+type IdleArgs struct {
+	Runtime bool `json:"runtime,omitempty"` // only what every Go program's runtime does: no files, no programs
+}
 
 // Path names one file.
 type Path struct {

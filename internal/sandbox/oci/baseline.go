@@ -101,7 +101,7 @@ func idle(ctx context.Context, log *audit.Log, p *pod.Pod, container string, und
 	if err != nil {
 		return err
 	}
-	err = c.Do(ctx, probe.Idle, nil, nil)
+	err = c.Do(ctx, probe.Idle, probe.IdleArgs{}, nil)
 	if cerr := c.Close(); err == nil {
 		err = cerr
 	}

@@ -409,6 +409,7 @@ func (d *deployment) Stop(ctx context.Context) error {
 	}
 	d.mu.Unlock()
 	var errs []error
+	d.traceRuntime(ctx, members)
 	for _, f := range published {
 		errs = append(errs, f.Close())
 	}

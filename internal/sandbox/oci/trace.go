@@ -4,8 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"time"
 
 	"road/internal/app"
+	"road/internal/probe"
 	"road/internal/sandbox/oci/audit"
 	"road/internal/sandbox/oci/filter"
 	"road/internal/sandbox/oci/pod"
@@ -61,11 +64,58 @@ func (d *deployment) trace(workload string) *pod.Trace {
 	}
 }
 
+// runtimeName names the runtime's calls in a log.
+const runtimeName = "runtime"
+
+// settleRecords is how long records of the probe's start may still be on their way
+// when it has said its first word.
+const settleRecords = 50 * time.Millisecond
+
+// traceRuntime records what the runtime may call in every container at any time.
+// It is a Go program on its way into the container under the container's filter:
+// whether it starts a thread there, or collects garbage, is chance, and a filter
+// without that would keep the container from starting now and then. The probe is
+// a Go program too, and does all of it when it is asked to.
+func (d *deployment) traceRuntime(ctx context.Context, members []*member) {
+	t := d.tracer
+	if t == nil || t.log == nil {
+		return
+	}
+	t.fault = errors.New("no container ran to the end, in which the runtime's own calls could be recorded")
+	for _, m := range members {
+		for c := range m.workload.Containers() {
+			f, _, err := m.pod.Filter(c.Spec.Name)
+			if err != nil || f == nil {
+				continue
+			}
+			if t.fault = t.idle(ctx, m.pod, c.Spec.Name, f); t.fault == nil {
+				return
+			}
+		}
+	}
+}
+
+// idle has the probe do what every Go program does.
+func (t *tracer) idle(ctx context.Context, p *pod.Pod, container string, f *specs.LinuxSeccomp) error {
+	var session uint32
+	stream, err := p.AgentUnder(ctx, container, f, func(s uint32) { session = s })
+	if err != nil {
+		return err
+	}
+	c, err := probe.NewClient(stream)
+	if err != nil {
+		return err
+	}
+	time.Sleep(settleRecords)
+	t.log.Own(session, runtimeName)
+	return errors.Join(c.Do(ctx, probe.Idle, probe.IdleArgs{Runtime: true}, nil), c.Close())
+}
+
 // end ends the log, once nothing of the deployment runs any more.
 func (t *tracer) end(ctx context.Context) {
 	if t.log != nil {
-		t.calls, t.fault = t.log.End(ctx)
-		t.log = nil
+		calls, err := t.log.End(ctx)
+		t.calls, t.fault, t.log = calls, errors.Join(t.fault, err), nil
 	}
 }
 
@@ -89,7 +139,7 @@ func (d *deployment) SysCalls(s *app.Seen) error {
 			if in.SysCalls == nil {
 				in.SysCalls = &app.SysCalls{}
 			}
-			in.SysCalls.Add(d.e.sysCalls(f, t.calls[name]))
+			in.SysCalls.Add(d.e.sysCalls(f, slices.Concat(t.calls[name], t.calls[runtimeName])))
 			in.SysCalls.Names = filter.Within(in.SysCalls.Names, f)
 		}
 	}
