@@ -26,6 +26,11 @@ also takes one file, or manifests on standard input:
 
 	helm template mychart | road check -
 
+Fix's diff names files as the current folder has them, as far as they lie below
+it, so that git apply and patch -p1 take it there:
+
+	road fix PATH | git apply
+
 # Stops
 
 The application as it came is 1.0. Each step leads to the next number. --to
@@ -104,7 +109,7 @@ away.
 	2    wrong usage, files that cannot be used, an application that does not
 	     work as it came
 	3    the host or the tool: no runc, not root, no network, a port in use
-	130  interrupted
+	130  interrupted; an application that up runs is meant to end that way: 0
 
 # Requirements
 

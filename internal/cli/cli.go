@@ -18,6 +18,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"strings"
 
 	"road/internal/walk"
@@ -35,8 +36,13 @@ func Main() int {
 
 // Run runs one command line, args[0] being the program's name, and gives the
 // exit status.
-func Run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+func Run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) (status int) {
 	c := &command{ctx: ctx, stdin: stdin, stdout: stdout, stderr: stderr}
+	defer func() {
+		if r := recover(); r != nil {
+			status = c.crashed(r, debug.Stack())
+		}
+	}()
 	root := c.root(programName(args[0]))
 	root.SetArgs(args[1:])
 	root.SetIn(stdin)
@@ -47,6 +53,15 @@ func Run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		err = usage(err, fmt.Sprintf("see %s --help", cmd.CommandPath()))
 	}
 	return c.report(err)
+}
+
+// crashed says that road itself is at fault, and where: a panic must not look
+// like bad input, whose exit status it would have.
+func (c *command) crashed(what any, stack []byte) int {
+	complain(c.stderr, "error", fmt.Sprintf("a defect of road: %v", what))
+	complain(c.stderr, "hint", "your files are not to blame; please report it with these lines and "+buildVersion())
+	fmt.Fprintln(c.stderr, walk.Escape(strings.TrimSpace(string(stack))))
+	return int(HostFault)
 }
 
 // programName is "kubectl road" where kubectl calls the program as its plugin.

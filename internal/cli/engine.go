@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"syscall"
 
 	"road/internal/app"
@@ -62,6 +63,9 @@ func withEngine(ctx context.Context, o engineOptions, f func(ctx context.Context
 		}
 		return exit(Status(status))
 	}
+	// A panic of any goroutine ends this process by a signal, which the one outside
+	// tells from an exit status of ours.
+	debug.SetTraceback("crash")
 	// Only what runs has to be ended with care. A command that reads files is
 	// ended by the signal itself.
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)

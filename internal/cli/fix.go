@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path"
+	"path/filepath"
 
 	"road/internal/app"
 	"road/internal/edit"
@@ -34,10 +36,11 @@ func (c *command) fix() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "fix [PATH]",
 		Short: "Show or write the fixes that need no run, or that a saved run backs",
-		Long: `fix writes the fixes of the road that need no run to stdout as a unified diff;
--w writes them into the files. With --seen, what road learn --save kept of a run,
-it also writes what only a run can tell: a read-only root with its volumes,
-limits, network policies, dropped capabilities of root. Nothing is run: road walk proves that the
+		Long: `fix writes the fixes of the road that need no run to stdout as a unified diff,
+for git apply or patch -p1 in the current folder; -w writes them into the files.
+With --seen, what road learn --save kept of a run, it also writes what only a run
+can tell: a read-only root with its volumes, limits, network policies, dropped
+capabilities of root. Nothing is run: road walk proves that the
 application still works. A workload gets all of a step's changes or none.
 
 Exit status: without -w 1 if there is a diff, else 0; with -w 0, or 1 if
@@ -164,6 +167,32 @@ func (f *fixer) step(s *step.Step) error {
 	return nil
 }
 
+// below gives the way from the current folder down to the application, "." for
+// none; "" where it does not lie below it.
+func (s *source) below() string {
+	here, err := os.Getwd()
+	if err == nil {
+		here, err = filepath.EvalSymlinks(here)
+	}
+	root, err2 := filepath.EvalSymlinks(s.app.Root)
+	if err != nil || err2 != nil {
+		return ""
+	}
+	if rel, err := filepath.Rel(here, root); err == nil && filepath.IsLocal(rel) {
+		return filepath.ToSlash(rel)
+	}
+	return ""
+}
+
+// under puts a folder in front of every name.
+func under(dir string, files edit.Files) edit.Files {
+	out := edit.Files{}
+	for name, content := range files {
+		out[path.Join(dir, name)] = content
+	}
+	return out
+}
+
 func (f *fixer) output(src *source, original edit.Files, write bool) error {
 	before := edit.Files{}
 	for name := range f.changed {
@@ -172,7 +201,11 @@ func (f *fixer) output(src *source, original edit.Files, write bool) error {
 		}
 	}
 	if !write {
-		_, err := io.WriteString(f.stdout, edit.Diff(before, f.changed))
+		below := f.source.below()
+		if below == "" {
+			f.say("road: hint: the diff is for the folder %s: git -C %[1]s apply, or patch -p1 -d %[1]s", f.source.app.Root)
+		}
+		_, err := io.WriteString(f.stdout, edit.Diff(under(below, before), under(below, f.changed)))
 		return err
 	}
 	if err := edit.Write(src.app.Root, f.changed); err != nil {

@@ -24,7 +24,8 @@ type walker struct {
 	mask     *masker
 	refs     map[string]string // image name to its Ref at 1.0
 	book     *book
-	peaceful bool // no attacks
+	peaceful bool            // no attacks
+	noHTTP   map[string]bool // inferred checks of ports that do not speak HTTP
 	beside   *beside
 	entry    string // workload that users reach, by the engine's word; "" where it has none
 
@@ -285,7 +286,9 @@ func (w *walker) checks(ctx context.Context, l *lane, stop *Stop) (Works, []app.
 	c := &checker{app: l.app, dep: l.serving, refs: w.refs, mask: w.mask, settle: w.o.Settle}
 	var failed []app.Check
 	for _, check := range list {
+		check = w.unguess(check)
 		res := c.run(ctx, check)
+		check, res = w.secondGuess(ctx, c, stop, check, res)
 		if ctx.Err() != nil { // an interruption says nothing of the application
 			works.Verdict = "broken"
 			break
