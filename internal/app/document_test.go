@@ -38,7 +38,7 @@ func TestDocumentsNameTheLine(t *testing.T) {
 }
 
 func TestOddLineBreaks(t *testing.T) {
-	a, err := LoadFiles("x", map[string][]byte{"a.yaml": []byte("apiVersion: v1\r# \u2028\u0085\nkind: Pod\nmetadata: {name: \"a\u2028b\"}\nspec:\n  containers:\n  - {name: x, image: x}\n")})
+	a, err := LoadFiles("x", map[string][]byte{"a.yaml": []byte("apiVersion: v1\r# \u2028\u0085\nkind: Pod\nmetadata: {name: ab, labels: {x: \"a\u2028b\"}}\nspec:\n  containers:\n  - {name: x, image: x}\n")})
 	if err != nil || len(a.Workloads) != 1 {
 		t.Fatal(dump(a, err))
 	}

@@ -11,6 +11,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/validation"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -194,8 +195,8 @@ func (l *loader) object(f *file, doc int, n *yaml.Node, list string, within Path
 		return o, nil
 	}
 	v, faults := decode(n, fresh, false)
-	var problems []Problem
-	readable := v != nil
+	problems := o.misnamed()
+	readable := v != nil && len(problems) == 0
 	for _, ft := range faults {
 		pos := Pos{f.name, f.lines.line(ft.node.Line), ft.node.Column}
 		problems = append(problems, Problem{pos, ft.message, ""})
@@ -208,6 +209,24 @@ func (l *loader) object(f *file, doc int, n *yaml.Node, list string, within Path
 		o.Typed = nil // a patch
 	}
 	return o, problems
+}
+
+// misnamed reports names that Kubernetes takes for no object: RFC 1123, and they
+// end up in paths and addresses.
+func (o *Object) misnamed() []Problem {
+	var problems []Problem
+	for key, name := range map[string]string{"name": o.Name, "namespace": o.Namespace} {
+		check := validation.IsDNS1123Subdomain
+		if key == "namespace" {
+			check = validation.IsDNS1123Label
+		}
+		if name == "" || len(check(name)) == 0 {
+			continue
+		}
+		problems = append(problems, Problem{o.Pos(Path{"metadata", key}), fmt.Sprintf("%q is no %s that Kubernetes takes", name, key),
+			"use lower-case letters, digits and -"})
+	}
+	return problems
 }
 
 // firstLine gives the line of a mapping's first key, which may stand below the
