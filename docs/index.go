@@ -11,7 +11,7 @@ import (
 
 // Index gives the page that leads to the chapters.
 func Index(r *walk.Report, road []*step.Step) string {
-	return indexHead + Table("", road) + indexMatrix + Matrix(r) + left(road) + indexFoot
+	return indexHead + Table("", road) + indexMatrix + Matrix(r) + left(r, road) + indexFoot
 }
 
 const indexHead = `<!-- Written by make docs. -->
@@ -44,13 +44,18 @@ of a later one. A cell that nothing proves is a question mark and never a tick.
 writes these pages from it and from the steps' own explanations.
 `
 
-// left lists what no step of the road closes, each with the reason.
-func left(road []*step.Step) string {
+// left lists what the record shows to succeed at the end, and what it lacks, each
+// with the reason.
+func left(r *walk.Report, road []*step.Step) string {
+	closed := map[string]bool{}
+	for _, row := range r.Matrix.Rows {
+		closed[row.Attack] = len(row.Cells) > 0 && row.Cells[len(row.Cells)-1] == step.Blocked
+	}
 	var b strings.Builder
 	b.WriteString("\nWhat the road leaves open, and why:\n\n")
 	for _, s := range road {
 		for _, a := range s.Attacks {
-			if a.Open != "" {
+			if a.Open != "" && !closed[a.Name] {
 				fmt.Fprintf(&b, "- `%s`, to %s: %s.\n", a.Name, a.Goal, strings.TrimSuffix(a.Open, "."))
 			}
 		}
