@@ -6,14 +6,14 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"testing"
 
 	"road/internal/sandbox/oci"
 )
 
-// probeVariable tells the tests inside the world where the probe was built.
-const probeVariable = "ROAD_TEST_PROBE"
+// programsVariable tells the tests inside the world where the engine's other
+// programs were built.
+const programsVariable = "ROAD_TEST_PROGRAMS"
 
 // TestMain runs the tests inside a world, where the engine lives; without root
 // they run outside, and skip or fail by themselves.
@@ -22,14 +22,13 @@ func TestMain(m *testing.M) {
 	if os.Geteuid() != 0 || oci.Inside() {
 		os.Exit(m.Run())
 	}
-	dir, err := os.MkdirTemp("", "road-probe")
+	dir, err := os.MkdirTemp("", "road-programs")
 	if err == nil {
-		probe := filepath.Join(dir, "road-probe")
 		var out []byte
-		if out, err = exec.Command("go", "build", "-o", probe, "road/cmd/road-probe").CombinedOutput(); err != nil {
+		if out, err = exec.Command("go", "build", "-o", dir+"/", "road/cmd/road-probe", "road/cmd/road-admission").CombinedOutput(); err != nil {
 			err = fmt.Errorf("%w: %s", err, out)
 		}
-		os.Setenv(probeVariable, probe)
+		os.Setenv(programsVariable, dir)
 	}
 	status := 1
 	if err == nil {

@@ -26,7 +26,8 @@ import (
 
 // engine is shared by the tests of this package: one network per world.
 var engine = sync.OnceValues(func() (sandbox.Engine, error) {
-	return oci.New(context.Background(), oci.Options{Probe: os.Getenv(probeVariable)})
+	dir := os.Getenv(programsVariable)
+	return oci.New(context.Background(), oci.Options{Probe: filepath.Join(dir, "road-probe"), Admission: filepath.Join(dir, "road-admission")})
 })
 
 // stand gives the demo at a stop; 0 is the end of the road.
