@@ -153,6 +153,7 @@ func (f *fixer) step(s *step.Step) error {
 		return fmt.Errorf("the fix of %s does not load: %w", s.Name, err)
 	}
 	a.Seen = f.app.Seen
+	f.forget(a)
 	for _, c := range f.filter.choices() {
 		a.Config.Choose(c.Step, c.Key, c.Value)
 	}
@@ -191,6 +192,19 @@ func under(dir string, files edit.Files) edit.Files {
 		out[path.Join(dir, name)] = content
 	}
 	return out
+}
+
+// forget drops what was seen of images whose Dockerfiles have changed since: that
+// was another image, which ran as another user perhaps.
+func (f *fixer) forget(a *app.App) {
+	for _, i := range a.Images {
+		if i.Build == nil {
+			continue
+		}
+		if _, changed := f.changed[i.Build.Dockerfile.File]; changed {
+			delete(a.Seen.Images, i.Ref)
+		}
+	}
 }
 
 func (f *fixer) output(src *source, original edit.Files, write bool) error {
