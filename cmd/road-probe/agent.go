@@ -48,7 +48,7 @@ func init() { // not at its declaration: cancel and release look into what the o
 		probe.Idle: on(idle), probe.Status: on(status), probe.Environ: on(environ),
 		probe.Read: on(read), probe.Write: on(write), probe.Rename: on(rename), probe.Symlink: on(symlink),
 		probe.Remove: on(remove), probe.Mkdir: on(mkdir), probe.Chmod: on(chmod), probe.Chown: on(chown),
-		probe.Stat: on(stat), probe.ReadDir: on(readDir), probe.Mknod: on(mknod), probe.Mount: on(mount),
+		probe.Stat: on(stat), probe.ReadDir: on(readDir), probe.Writable: on(writable), probe.Mknod: on(mknod), probe.Mount: on(mount),
 		probe.Exec: on(execute), probe.Kill: on(kill), probe.UserNS: on(userNS),
 		probe.Dial: on(dial), probe.Listen: on(listen), probe.Resolve: on(resolve),
 		probe.Open: on(openPivot), probe.Send: on(send), probe.Receive: on(receive),

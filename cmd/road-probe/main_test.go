@@ -135,6 +135,10 @@ func TestFiles(t *testing.T) {
 	if want := []string{"a", "b", "d", "fifo"}; !slices.Equal(names, want) {
 		t.Errorf("got %q, want %q", names, want)
 	}
+	p.do(probe.Writable, probe.Path{Path: dir}, &names)
+	if want := []string{dir, dir + "/d"}; !slices.Equal(names, want) {
+		t.Errorf("writable directories %q, want %q", names, want)
+	}
 	for name, want := range map[string]probe.StatResult{
 		"a":    {Type: "link", Mode: 0o777, Size: 1},
 		"b":    {Type: "file", Mode: 0o4711, Size: 6},

@@ -273,7 +273,7 @@ func (v *view) phaseDone(e walk.PhaseDone) {
 	}
 	label := string(e.Phase)
 	switch {
-	case e.Phase == walk.Checking && e.OK:
+	case (e.Phase == walk.Checking || e.Phase == walk.Measuring) && e.OK:
 		v.wipe()
 		return // each check has its line
 	case e.Phase == walk.Control && !slices.Contains(v.order, e.Stop):

@@ -8,18 +8,19 @@ const (
 	Status  = "status"  // none, string: /proc/self/status of the probe
 	Environ = "environ" // none, []string: the environment that the app has too
 
-	Read    = "read"    // ReadArgs, ReadResult
-	Write   = "write"   // WriteArgs, none
-	Rename  = "rename"  // FromTo, none
-	Symlink = "symlink" // FromTo, none; From is the text of the link
-	Remove  = "remove"  // Path, none; a file or an empty directory
-	Mkdir   = "mkdir"   // ModeArgs, none
-	Chmod   = "chmod"   // ModeArgs, none
-	Chown   = "chown"   // ChownArgs, none; does not follow links
-	Stat    = "stat"    // Path, StatResult; does not follow links
-	ReadDir = "readdir" // Path, []string: names, sorted
-	Mknod   = "mknod"   // MknodArgs, none
-	Mount   = "mount"   // MountArgs, none
+	Read     = "read"     // ReadArgs, ReadResult
+	Write    = "write"    // WriteArgs, none
+	Rename   = "rename"   // FromTo, none
+	Symlink  = "symlink"  // FromTo, none; From is the text of the link
+	Remove   = "remove"   // Path, none; a file or an empty directory
+	Mkdir    = "mkdir"    // ModeArgs, none
+	Chmod    = "chmod"    // ModeArgs, none
+	Chown    = "chown"    // ChownArgs, none; does not follow links
+	Stat     = "stat"     // Path, StatResult; does not follow links
+	ReadDir  = "readdir"  // Path, []string: names, sorted
+	Writable = "writable" // Path, []string: the directories there in which the app can make files
+	Mknod    = "mknod"    // MknodArgs, none
+	Mount    = "mount"    // MountArgs, none
 
 	Exec   = "exec"   // ExecArgs, ExecResult
 	Kill   = "kill"   // KillArgs, none

@@ -37,6 +37,9 @@ func (t *text) cells() {
 	for _, r := range m.Rows {
 		width = max(width, len(r.Attack))
 	}
+	for _, m := range measures {
+		width = max(width, len(m.name))
+	}
 	width = min(width+4, t.width-5*len(m.Stops)-len(indent))
 	parts := []string{indent, pad("", width)}
 	for _, s := range m.Stops {
@@ -51,6 +54,7 @@ func (t *text) cells() {
 		}
 		t.row(r, width)
 	}
+	t.measures(width)
 	t.line()
 	t.line(indent, t.cell(step.Succeeded), " succeeded   ", t.cell(step.Blocked), " blocked   ", t.cell(step.Unproven),
 		" unproven", t.dim.Render("   an attack on several containers shows the worst"))

@@ -37,7 +37,8 @@ func (w *walker) attackStop(ctx context.Context, c *course) error {
 	if err != nil {
 		return err
 	}
-	l := &lane{dir: w.lane.dir, app: a, claims: w.keptClaims(w.lane, stop), only: true}
+	w.standings = append(w.standings, standing{stop, a})
+	l := &lane{dir: a.Root, app: a, claims: w.keptClaims(w.lane, stop), only: true}
 	var jobs []job
 	for _, p := range w.plan {
 		jobs = append(jobs, w.jobs(p.step)...)

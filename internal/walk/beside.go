@@ -3,6 +3,8 @@ package walk
 import (
 	"context"
 	"errors"
+	"fmt"
+	"path/filepath"
 	"runtime"
 	"sync"
 	"time"
@@ -111,10 +113,15 @@ func (c *course) walked() {
 	c.over()
 }
 
-// copyOf gives the application of a lane as it stands now, with its images ready,
-// for a deployment that outlives the next change of the lane.
+// copyOf gives the application of a lane as it stands now, in a folder of its own
+// and with its images ready, for deployments that outlive the next change of the
+// lane.
 func (w *walker) copyOf(ctx context.Context, l *lane, number int) (*app.App, error) {
-	a, err := w.load(l.dir)
+	dir := filepath.Join(w.o.Dir, fmt.Sprintf("at-%d", number), w.o.Name)
+	if err := linkTree(ctx, l.dir, dir); err != nil {
+		return nil, err
+	}
+	a, err := w.load(dir)
 	if err != nil {
 		return nil, err
 	}

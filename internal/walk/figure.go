@@ -74,6 +74,7 @@ func (w *walker) evidence(ctx context.Context, l *lane, stop *Stop) error {
 	line("outside", strconv.Itoa(server.UID), server.PID)
 	stop.Evidence = append(stop.Evidence, Evidence{"ps", strings.TrimRight(w.mask.text(b.String()), "\n")})
 	w.granted(limit, scene.Foothold, stop)
+	w.exposed(limit, scene, stop)
 	w.filtered(scene.Node, stop)
 	return ctx.Err()
 }
@@ -149,7 +150,9 @@ func (w *walker) finish(begun time.Time) {
 		last = s.Number
 		if s.Status != Done && i > 0 { // the same application as before
 			last := w.report.Stops[i-1]
-			s.Evidence, s.Figures.Capabilities, s.Figures.Syscalls = last.Evidence, last.Figures.Capabilities, last.Figures.Syscalls
+			was := s.Figures
+			s.Evidence, s.Figures = last.Evidence, last.Figures
+			s.Figures.ImageBytes, s.Figures.Images, s.Figures.Executables = was.ImageBytes, was.Images, was.Executables
 		}
 	}
 	for _, s := range w.report.Stops {

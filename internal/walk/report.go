@@ -117,10 +117,31 @@ type Evidence struct {
 type Figures struct {
 	ImageBytes   int64         `json:"imageBytes"` // of the front workload's image
 	Images       []ImageFigure `json:"images,omitempty"`
-	Executables  int           `json:"executables,omitempty"` // names of programs in that image
-	WritableDirs int           `json:"writableDirs,omitempty"`
+	Executables  int           `json:"executables,omitempty"`  // names of programs in that image
+	WritableDirs *int          `json:"writableDirs,omitempty"` // directories in which its process can make files; nil where it was not looked at
 	Syscalls     int           `json:"syscalls,omitempty"`     // names that the filter of its front container allows, in part too; 0 where it was not looked at
 	Capabilities *int          `json:"capabilities,omitempty"` // in the bounding set of its process; nil where it was not looked at
+
+	ReachableEndpoints *int       `json:"reachableEndpoints,omitempty"` // of Endpoints, from inside its container; nil where it was not looked at
+	Endpoints          []Endpoint `json:"endpoints,omitempty"`
+
+	// Load is offered to one pod of the front along the users' path, while nothing
+	// else of the walk's acts: each request at its time, answered or not.
+	RequestsPerSecond float64 `json:"requestsPerSecond,omitempty"` // answered well, of those offered
+	P99Millis         float64 `json:"p99Millis,omitempty"`         // from when it was due to its answer's end
+	Load              *Load   `json:"load,omitempty"`
+}
+
+// A Load is how requests were offered.
+type Load struct {
+	PerSecond int     `json:"perSecond"`
+	Seconds   float64 `json:"seconds"`
+}
+
+// An Endpoint is something that code inside may try to reach.
+type Endpoint struct {
+	Name    string `json:"name"`
+	Reached bool   `json:"reached"`
 }
 
 // An ImageFigure is the unpacked size of one image, and what can be run in it.
@@ -138,6 +159,7 @@ type Parts struct {
 	Start   float64 `json:"start"`   // on the road
 	Checks  float64 `json:"checks"`  // on the road
 	Attacks float64 `json:"attacks"` // on the stop, with the start of what is attacked
+	Figures float64 `json:"figures"` // load, with the start of what bears it
 	Control float64 `json:"control"` // on 1.0 plus only this step, and without its protection, with their start
 }
 

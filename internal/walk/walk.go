@@ -77,6 +77,9 @@ func Walk(ctx context.Context, o Options) (*Report, error) {
 	if err == nil {
 		err = w.together(ctx, w.compareAll)
 	}
+	if err == nil {
+		err = w.loadAll(ctx)
+	}
 	w.finish(begun)
 	return w.report, w.mask.error(interrupted(ctx, err))
 }

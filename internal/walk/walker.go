@@ -16,18 +16,19 @@ import (
 
 // A walker is one walk that is going on.
 type walker struct {
-	o        Options
-	plan     []planned // what is to be walked, in order
-	report   *Report
-	original *lane // 1.0, never changed
-	*lane          // the application where it stands
-	mask     *masker
-	refs     map[string]string // image name to its Ref at 1.0
-	book     *book
-	peaceful bool            // no attacks
-	noHTTP   map[string]bool // inferred checks of ports that do not speak HTTP
-	beside   *beside
-	entry    string // workload that users reach, by the engine's word; "" where it has none
+	o         Options
+	plan      []planned // what is to be walked, in order
+	report    *Report
+	original  *lane // 1.0, never changed
+	*lane           // the application where it stands
+	mask      *masker
+	refs      map[string]string // image name to its Ref at 1.0
+	book      *book
+	peaceful  bool            // no attacks
+	noHTTP    map[string]bool // inferred checks of ports that do not speak HTTP
+	beside    *beside
+	standings []standing // the application at the stops that were attacked
+	entry     string     // workload that users reach, by the engine's word; "" where it has none
 
 	mu    sync.Mutex // guards o.Events and the report's notes
 	tally sync.Mutex // guards times, and how much of a stop is left

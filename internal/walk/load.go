@@ -1,0 +1,150 @@
+package walk
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+
+	"road/internal/app"
+)
+
+// The load that figures are measured under. A second of it is the shortest time
+// whose 99th percentile is not the slowest answer alone: the second slowest of
+// two hundred.
+const (
+	loadRate     = 200 // requests a second
+	loadTime     = time.Second
+	loadPatience = 2 * time.Second
+	warmUp       = 20 // requests before
+)
+
+// A standing is the application as it was at a stop.
+type standing struct {
+	stop *Stop
+	app  *app.App
+}
+
+// loadAll measures the application at every stop under load, one stop at a time,
+// after all attacks are over.
+func (w *walker) loadAll(ctx context.Context) error {
+	for _, s := range w.standings {
+		check, ok := w.loadCheck(s.app)
+		if !ok {
+			return nil
+		}
+		if err := w.load1(ctx, s, check); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// loadCheck gives the request that is made: that of the first check which asks the
+// front by HTTP. Without one nothing is known that may be asked over and over.
+func (w *walker) loadCheck(a *app.App) (app.Check, bool) {
+	checks := a.Config.Checks
+	if len(checks) == 0 {
+		checks = inferred(a)
+	}
+	for _, c := range checks {
+		if c.HTTP != nil && c.Restart == "" && slices.Contains(behind(a, c.HTTP.Service), w.front(a)) {
+			return c, true
+		}
+	}
+	return app.Check{}, false
+}
+
+// load1 runs the application of one stop and measures it. One that does not run
+// now, though it did on the road, has no figures.
+func (w *walker) load1(ctx context.Context, s standing, check app.Check) error {
+	done := w.phase(s.stop, Measuring, &s.stop.Parts.Figures, strconv.Itoa(loadRate)+" requests a second")
+	l := &lane{dir: s.app.Root, app: s.app, only: true}
+	defer w.end(ctx, l)
+	err := w.run(ctx, l, s.app, &Stop{Number: s.stop.Number, Silent: true})
+	if err == nil {
+		err = w.offer(ctx, l, check, s.stop)
+	}
+	done(err == nil, detailOf(err, ""))
+	return ctx.Err()
+}
+
+// offer makes requests at their times, whether those before were answered or not.
+func (w *walker) offer(ctx context.Context, l *lane, check app.Check, stop *Stop) error {
+	c := &checker{app: l.app, dep: l.serving, mask: w.mask}
+	client, err := l.serving.Client(ctx, c.from(check, check.HTTP.Service))
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	web := &http.Client{Transport: &http.Transport{DialContext: client.DialContext, MaxIdleConnsPerHost: loadRate}, Timeout: loadPatience}
+	defer web.CloseIdleConnections()
+	for range warmUp {
+		if err := get(ctx, web, check.HTTP); err != nil {
+			return err
+		}
+	}
+	n := int(loadRate * loadTime / time.Second)
+	took, good := make([]time.Duration, n), make([]bool, n)
+	var wg sync.WaitGroup
+	begun := time.Now()
+	for i := range n {
+		due := begun.Add(time.Duration(i) * time.Second / loadRate)
+		time.Sleep(time.Until(due))
+		wg.Go(func() {
+			err := get(ctx, web, check.HTTP)
+			took[i], good[i] = time.Since(due), err == nil
+			if err != nil {
+				took[i] = loadPatience
+			}
+		})
+	}
+	wg.Wait()
+	over := time.Since(begun)
+	answered := 0
+	for _, ok := range good {
+		if ok {
+			answered++
+		}
+	}
+	f := &stop.Figures
+	f.RequestsPerSecond = float64(answered) / max(loadTime, over).Seconds()
+	f.P99Millis = float64(percentile(took).Microseconds()) / 1000
+	f.Load = &Load{PerSecond: loadRate, Seconds: loadTime.Seconds()}
+	return ctx.Err()
+}
+
+// percentile gives the time within which 99 of 100 were answered.
+func percentile(took []time.Duration) time.Duration {
+	sorted := slices.Sorted(slices.Values(took))
+	return sorted[max((len(sorted)*99+99)/100-1, 0)]
+}
+
+// get makes one request and reads the whole answer.
+func get(ctx context.Context, web *http.Client, h *app.HTTPCheck) error {
+	path := h.Path
+	if path == "" {
+		path = "/"
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+net.JoinHostPort(h.Service, strconv.Itoa(h.Port))+path, nil)
+	if err != nil {
+		return err
+	}
+	resp, err := web.Do(req)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	if _, err := io.Copy(io.Discard, io.LimitReader(resp.Body, 1<<20)); err != nil {
+		return err
+	}
+	if want := max(h.Status, http.StatusOK); h.Status != anyStatus && resp.StatusCode != want {
+		return fmt.Errorf("%s answers %s", req.URL, resp.Status)
+	}
+	return nil
+}
