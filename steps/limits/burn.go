@@ -79,7 +79,13 @@ func (b burn) pointless() string {
 	return ""
 }
 
-// watch reads the node's count until the processes end, or have used enough.
+// heldPeriods is in how many periods of 100 ms a container has to be held back
+// before the burn may end: with burnWindow it has then met its limit again and
+// again.
+const heldPeriods = 4
+
+// watch reads the node's count until the processes end, have used enough, or
+// were held back often enough.
 func (b *burn) watch(n sandbox.Node, answer <-chan error) error {
 	var marks marks
 	for {
@@ -89,7 +95,9 @@ func (b *burn) watch(n sandbox.Node, answer <-chan error) error {
 			return err
 		}
 		b.after = u
-		if b.best = max(b.best, marks.add(mark{begun, time.Now(), u.CPU})); b.best > b.want() {
+		over := marks.add(mark{begun, time.Now(), u.CPU})
+		b.best = max(b.best, over)
+		if b.best > b.want() || b.limit > 0 && over > 0 && u.Throttled-b.before.Throttled >= heldPeriods {
 			return nil
 		}
 		select {

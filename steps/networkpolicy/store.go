@@ -113,7 +113,7 @@ func redisFromTheApp(ctx context.Context, s *sandbox.Scene) (step.Outcome, error
 	addr := net.JoinHostPort(st.host, strconv.Itoa(st.port))
 	changed, err := change(stolen, func(send []byte) ([]byte, error) {
 		var r probe.DialResult
-		err := s.Foothold.Code(ctx, probe.Dial, probe.DialArgs{Addr: addr, Send: send, Expect: -1, Timeout: millis}, &r)
+		err := s.Foothold.Code(ctx, probe.Dial, probe.DialArgs{Addr: addr, Send: send, Expect: -1, Timeout: int(patience / time.Millisecond)}, &r)
 		return r.Data, err
 	})
 	if err != nil {
@@ -122,7 +122,12 @@ func redisFromTheApp(ctx context.Context, s *sandbox.Scene) (step.Outcome, error
 	return step.Outcome{Verdict: step.Succeeded, Evidence: fmt.Sprintf("from the application itself, with its own password, %s: %s", addr, changed)}, nil
 }
 
-// talk sends what is to be sent and reads until the other side hangs up.
+// patience is how long a data store that took the connection may take to answer:
+// no policy lets a connection come about and then drops it.
+const patience = 5 * quiet
+
+// talk sends what is to be sent and reads until the other side hangs up. Only the
+// time-out of a connection that did not come about is one to isTimeout.
 func talk(ctx context.Context, from sandbox.Host, addr string, send []byte) ([]byte, error) {
 	limit, cancel := context.WithTimeout(ctx, quiet)
 	defer cancel()
@@ -131,9 +136,13 @@ func talk(ctx context.Context, from sandbox.Host, addr string, send []byte) ([]b
 		return nil, err
 	}
 	defer c.Close()
-	c.SetDeadline(time.Now().Add(quiet))
+	c.SetDeadline(time.Now().Add(patience))
 	if _, err := c.Write(send); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("connected, and then: %v", err)
 	}
-	return io.ReadAll(io.LimitReader(c, 1<<20))
+	b, err := io.ReadAll(io.LimitReader(c, 1<<20))
+	if err != nil {
+		return nil, fmt.Errorf("connected, and then: %v", err)
+	}
+	return b, nil
 }
