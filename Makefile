@@ -1,6 +1,7 @@
 # make demo    everything from a fresh Debian machine to the demo's walk, as root
 # make test    all tests, real ones too where this machine can run them
 # make lint    gofmt, vet, staticcheck
+# make bench   what hardening, starting, checking and walking cost, beside the goals
 # make docs    record a real walk and write docs/ from it and the steps' explanations
 
 GO := hack/go
@@ -10,7 +11,7 @@ export CGO_ENABLED := 0
 # Under sudo git may refuse to look into a checkout that belongs to another user.
 VCS := $(shell git rev-parse HEAD >/dev/null 2>&1 || echo -buildvcs=false)
 
-.PHONY: demo build test lint docs clean setup
+.PHONY: demo build test lint bench docs clean setup
 
 demo: build
 	./bin/road walk
@@ -24,6 +25,10 @@ test: setup
 
 lint: setup
 	hack/lint.sh $(STATICCHECK)
+
+bench: build
+	$(GO) build $(VCS) -o bin/ ./bench
+	./bin/bench $(BENCHFLAGS)
 
 docs: build
 	./bin/road walk -o json > bin/walk.json
