@@ -16,7 +16,7 @@ func TestJudge(t *testing.T) {
 		want          step.Verdict // "" for an error
 	}{
 		{0, 0, step.Succeeded},
-		{1073741824, 1073741824, step.Blocked},
+		{2000224256, 2000224256, step.Blocked},
 		{65536, 65536, step.Blocked},
 		{1234, 1234, ""},
 		{0, 65536, ""},

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"sync"
 	"syscall"
 
@@ -33,13 +34,13 @@ var belonging = []string{"user", "net", "ipc", "uts"}
 // NewUserNS makes a user namespace whose ids no other one of this process has,
 // and pins it below dir, which must not be there yet.
 func NewUserNS(dir string) (*UserNS, error) {
-	base, err := ranges.take()
+	base, err := ranges().take()
 	if err != nil {
 		return nil, err
 	}
 	u := &UserNS{Base: base, dir: dir}
 	if err := os.Mkdir(dir, 0o711); err != nil {
-		ranges.give(base)
+		ranges().give(base)
 		return nil, err
 	}
 	if err := inUserNS(base, u.pin); err != nil {
@@ -81,7 +82,7 @@ func (u *UserNS) Close() error {
 	if err := errors.Join(errs...); err != nil {
 		return err // its ids stay taken
 	}
-	ranges.give(u.Base)
+	ranges().give(u.Base)
 	return os.RemoveAll(u.dir)
 }
 
@@ -118,11 +119,11 @@ func mapped(source string, userns int) (int, error) {
 // ProveUserNS says why user namespaces, or file systems below dirs with mapped
 // ids, cannot be had here. It makes one and leaves nothing behind.
 func ProveUserNS(dirs ...string) error {
-	base, err := ranges.take()
+	base, err := ranges().take()
 	if err != nil {
 		return err
 	}
-	defer ranges.give(base)
+	defer ranges().give(base)
 	return inUserNS(base, func(pid int) error {
 		user, err := os.Open(fmt.Sprintf("/proc/%d/ns/user", pid))
 		if err != nil {
@@ -173,13 +174,40 @@ type idPool struct {
 	taken map[uint32]bool
 }
 
-// Ranges begin where neither the host's own users nor those that its programs
-// give to containers by habit are: /etc/subuid begins at 100000 and systemd's
+// Ranges lie where nobody else has his ids by habit: above those that systemd
+// gives to containers (0x80000 to 0x6fffffff) and those that SSSD makes of a
+// directory's users (200000 to 2000200000), below systemd's
 // foreign users at 0x7ffe0000. Where a process begins among them is left to
 // chance, so that two of them hardly ever meet.
-const firstRange, lastRange = 0x4000, 0x6fff
+const firstRange, lastRange = 0x7739, 0x7ffe
 
-var ranges = idPool{next: firstRange + rand.Uint32N(lastRange-firstRange), taken: map[uint32]bool{}}
+// subordinates are the files that say which ids the host has given away.
+var subordinates = []string{"/etc/subuid", "/etc/subgid"}
+
+var ranges = sync.OnceValue(func() *idPool {
+	return &idPool{next: firstRange + rand.Uint32N(lastRange-firstRange), taken: given(subordinates...)}
+})
+
+// given reads which ranges files of the form of subuid(5) give to somebody. A
+// file that is not there gives nothing, and neither does a line of no sense.
+func given(files ...string) map[uint32]bool {
+	taken := map[uint32]bool{}
+	for _, name := range files {
+		text, _ := os.ReadFile(name)
+		for line := range strings.Lines(string(text)) {
+			var first, count uint64
+			_, ids, _ := strings.Cut(strings.TrimSpace(line), ":")
+			if n, _ := fmt.Sscanf(ids, "%d:%d", &first, &count); n != 2 || count == 0 {
+				continue
+			}
+			from, to := max(first/UserNSSize, firstRange), min((first+count-1)/UserNSSize, lastRange)
+			for n := from; n <= to; n++ {
+				taken[uint32(n)] = true
+			}
+		}
+	}
+	return taken
+}
 
 // take gives the first id of a range that is free.
 func (p *idPool) take() (uint32, error) {

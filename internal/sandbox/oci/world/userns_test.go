@@ -2,7 +2,9 @@ package world
 
 import (
 	"errors"
+	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -29,7 +31,7 @@ func TestSandboxProveUserNS(t *testing.T) {
 	}
 }
 
-// No two namespaces share an id, none has one of the node's own users, and what
+// No two namespaces share an id, none has one that SSSD or systemd give, and what
 // was given back is used again only when all others are taken.
 func TestIDPool(t *testing.T) {
 	p := idPool{next: lastRange - 2, taken: map[uint32]bool{}}
@@ -39,7 +41,7 @@ func TestIDPool(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if seen[base] || base%UserNSSize != 0 || base < UserNSSize || uint64(base)+UserNSSize > 1<<31 {
+		if seen[base] || base%UserNSSize != 0 || base <= 2000200000 || base+UserNSSize > 0x7ffe0000 {
 			t.Fatalf("%d is taken already, or no range", base)
 		}
 		seen[base] = true
@@ -50,5 +52,18 @@ func TestIDPool(t *testing.T) {
 	p.give(firstRange * UserNSSize)
 	if base, err := p.take(); err != nil || base != firstRange*UserNSSize {
 		t.Errorf("given back: %d, %v", base, err)
+	}
+}
+
+// What the host has given to somebody is not taken.
+func TestIDPoolGiven(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "subuid")
+	text := fmt.Sprintf("low:100000:65536\nhigh:%d:65536\n# no line\nall:2147000000:4294967295\nnone:%d:0\n", firstRange*UserNSSize+1, (firstRange+2)*UserNSSize)
+	if err := os.WriteFile(name, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	p := idPool{next: firstRange, taken: given(name, name+"-none")}
+	if base, err := p.take(); err != nil || base != (firstRange+2)*UserNSSize {
+		t.Errorf("%d, %v; range %#x", base, err, base/UserNSSize)
 	}
 }
