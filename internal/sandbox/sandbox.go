@@ -213,7 +213,7 @@ type Scene struct {
 	Fresh func(ctx context.Context, mods ...func(*corev1.PodSpec)) (*Scene, error)
 	Close func() error
 
-	// Hold changes a pod's spec, for Fresh: its containers do nothing, as the
+	// Hold changes a pod's spec, for Fresh: its containers do nothing, alone, as the
 	// users that they are, so that what is tried needs no application that starts.
 	Hold func(*corev1.PodSpec)
 

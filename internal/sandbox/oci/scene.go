@@ -201,12 +201,20 @@ func (d *deployment) Scene(ctx context.Context, t sandbox.Target, fresh bool, mo
 	return d.scene(ctx, m, t, true)
 }
 
-// hold has the containers of a pod do nothing, as the users that they are.
+// holdAlone has a pod do nothing at all: what would run before its containers or
+// beside them does not, because somebody else may have changed its users.
+func holdAlone(spec *corev1.PodSpec) {
+	spec.InitContainers = nil
+	hold(spec)
+}
+
+// hold has the containers of a pod do nothing, as the users that they are. What
+// init containers do for them is done: they see what the workload's own would.
 func hold(spec *corev1.PodSpec) {
 	for i := range spec.Containers {
 		c := &spec.Containers[i]
 		c.Command, c.Args = []string{pod.ProbeDestination, "hold"}, nil
-		c.StartupProbe, c.ReadinessProbe, c.LivenessProbe = nil, nil, nil
+		c.StartupProbe, c.ReadinessProbe, c.LivenessProbe, c.Lifecycle = nil, nil, nil, nil
 	}
 }
 
@@ -295,7 +303,7 @@ func (d *deployment) scene(ctx context.Context, m *member, t sandbox.Target, own
 		Fresh: func(ctx context.Context, mods ...func(*corev1.PodSpec)) (*sandbox.Scene, error) {
 			return d.Scene(ctx, t, true, mods...)
 		},
-		CodeAs: m.pod.ServesAs(t.Container), Hold: hold,
+		CodeAs: m.pod.ServesAs(t.Container), Hold: holdAlone,
 		Services: func(name string) (string, bool) {
 			if s := d.service(name, m.workload.Home()); s != nil && s.addr.IsValid() {
 				return s.addr.String(), true
