@@ -98,6 +98,10 @@ func TestSandboxWalkCommit(t *testing.T) {
 		t.Errorf("afterwards:\n%s", got)
 	}
 	filepath.WalkDir(top, func(name string, d fs.DirEntry, err error) error {
+		if err != nil {
+			t.Error(err)
+			return nil
+		}
 		info, err := d.Info()
 		if err != nil || info.Sys().(*syscall.Stat_t).Uid != owner {
 			t.Errorf("%s is not the owner's: %v", name, err)

@@ -26,12 +26,10 @@ const Placeholder = "placeholder"
 // String says what is made: "Secret default/db with placeholders for password".
 func (m *Missing) String() string {
 	s := fmt.Sprintf("%s %s/%s", m.Kind, m.Namespace, m.Name)
-	var blank, given []string
+	var blank []string
 	for _, k := range m.Keys {
 		if m.Values[k] == Placeholder {
 			blank = append(blank, k)
-		} else {
-			given = append(given, k)
 		}
 	}
 	switch {

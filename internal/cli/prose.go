@@ -51,12 +51,6 @@ func (p *prose) heading(s string) {
 	p.line("")
 }
 
-func (p *prose) item(name, text string) {
-	p.line("  " + p.strong.Render(name))
-	p.wrapped("    ", "    ", text)
-	p.line("")
-}
-
 func (p *prose) wrapped(first, rest, text string) {
 	for i, l := range strings.Split(ansi.Wordwrap(p.inline(text), p.width-len(rest), ""), "\n") {
 		if i == 0 {

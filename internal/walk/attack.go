@@ -218,7 +218,7 @@ func (w *walker) attack(ctx context.Context, stop *Stop, side Side, l *lane, job
 		closing.Go(s.close)
 	}
 	closing.Wait()
-	done(err == nil, tally(cells, jobs))
+	done(err == nil, w.book.tally(cells, jobs))
 	return err
 }
 
@@ -231,7 +231,10 @@ func (w *walker) actAlone(ctx context.Context, s *scenery, j job, begin func(job
 	return w.inScene(ctx, s, []job{j}, begin, finish)
 }
 
-func tally(cells map[key]Cell, jobs []job) string {
+// tally counts what jobs came to. Others may write into cells at the same time.
+func (b *book) tally(cells map[key]Cell, jobs []job) string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	n := map[step.Verdict]int{}
 	for _, j := range jobs {
 		n[cells[j.key].Verdict]++

@@ -66,11 +66,12 @@ func (w *walker) together(ctx context.Context, f func(ctx context.Context) error
 	defer cancel()
 	w.beside = newBeside(ctx)
 	err := f(w.beside.ctx)
+	called := w.beside.ctx.Err() != nil // off, by the other side
 	if err != nil {
 		cancel()
 	}
 	other := w.beside.group.Wait()
-	if err == nil || other != nil && !errors.Is(other, context.Canceled) {
+	if err == nil || called && other != nil && !errors.Is(other, context.Canceled) {
 		return other
 	}
 	return err

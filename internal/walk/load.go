@@ -15,8 +15,8 @@ import (
 )
 
 // The load that figures are measured under. A second of it is the shortest time
-// whose 99th percentile is not the slowest answer alone: the second slowest of
-// two hundred.
+// whose 99th percentile is not the slowest answer alone: the third slowest of two
+// hundred.
 const (
 	loadRate     = 200 // requests a second
 	loadTime     = time.Second
