@@ -206,16 +206,21 @@ func (t *target) fill(a *app.App, c *app.Container, words []word) (argv []string
 // value gives what stands for a variable: $(NAME) where the pod has it, which the
 // kubelet fills in, else what the image or the line itself says.
 func (t *target) value(a *app.App, c *app.Container, p piece) (value string, pods bool, err error) {
-	for _, e := range c.Spec.Env {
-		if e.Name != p.name {
-			continue
-		}
-		if !p.quoted && (e.ValueFrom != nil || e.Value == "" || strings.ContainsAny(e.Value, " \t\n*?[")) {
+	if v, ok, err := podValue(a, c, p.name); err != nil {
+		return "", false, err
+	} else if ok {
+		if !p.quoted && (!v.known || v.text == "" || strings.ContainsAny(v.text, " \t\n*?[")) {
 			return "", false, fmt.Errorf("a shell may make several words of $%s, which stands without quotes", p.name)
+		}
+		if v.optional || p.fallback && (!v.known || v.text == "") {
+			return "", false, fmt.Errorf("the pod's $%s may be empty or unset, and only a shell can tell", p.name)
 		}
 		return "$(" + p.name + ")", true, nil
 	}
 	for _, kv := range t.facts(a).Env {
+		if kv == p.name+"=" && p.fallback {
+			continue
+		}
 		if v, ok := strings.CutPrefix(kv, p.name+"="); ok && (p.quoted || v != "" && !strings.ContainsAny(v, " \t\n*?[")) {
 			return strings.ReplaceAll(v, "$(", "$$("), false, nil
 		}

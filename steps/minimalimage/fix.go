@@ -143,7 +143,11 @@ func (p *plan) collect() string {
 	dirs, files := p.dirs, slices.Concat(p.static, p.files)
 	if len(p.dynamic) > 0 {
 		steps = append(steps, fmt.Sprintf("programs=\"%s\"", strings.Join(p.dynamic, " ")))
-		files = append(files, "$programs", "$(ldd $programs | grep -o '/[^ :]*')")
+		ldd := "ldd $programs"
+		if len(p.dynamic) > 1 || strings.Contains(p.dynamic[0], "*") {
+			ldd = "for p in $programs; do ldd $p; done" // that of musl takes one
+		}
+		files = append(files, "$programs", "$("+ldd+" | grep -o '/[^ :]*')")
 		dirs = append(dirs, skeleton)
 	}
 	steps = append(steps, "mkdir "+collection)
@@ -223,7 +227,10 @@ var forBuilding = regexp.MustCompile(`^(DEBIAN_FRONTEND|GO111MODULE|GOARCH|GOCAC
 func (p *plan) env(escape string) []string {
 	var out []string
 	for _, kv := range p.facts.Env {
-		if kv == usualPath || forBuilding.MatchString(kv) || strings.HasPrefix(kv, "PATH=") && len(p.build) > 0 {
+		if strings.HasPrefix(kv, "PATH=") {
+			kv = p.path(kv)
+		}
+		if kv == "" || kv == usualPath || forBuilding.MatchString(kv) {
 			continue
 		}
 		name, value, _ := strings.Cut(kv, "=")
@@ -233,6 +240,19 @@ func (p *plan) env(escape string) []string {
 		out = append(out, name+"="+value)
 	}
 	return out
+}
+
+// path leaves the folder of Go's own tools out of PATH where the programs are
+// built, and all of it where none is looked up there.
+func (p *plan) path(kv string) string {
+	if len(p.build) == 0 {
+		return kv
+	}
+	if len(p.dynamic) == 0 && !slices.ContainsFunc(p.programs, func(name string) bool { return !strings.Contains(name, "/") }) {
+		return ""
+	}
+	dirs := slices.DeleteFunc(strings.Split(strings.TrimPrefix(kv, "PATH="), ":"), func(d string) bool { return d == "/usr/local/go/bin" })
+	return "PATH=" + strings.Join(dirs, ":")
 }
 
 var envPlain = regexp.MustCompile(`^[A-Za-z0-9_./:@%,+=-]+$`)

@@ -111,11 +111,9 @@ func (p *plan) addPrograms(t *target, a *app.App) {
 	p.build = t.goBuilds()
 	for _, name := range p.programs {
 		if slices.ContainsFunc(p.build, func(b goBuild) bool { return b.makes(name) }) {
-			p.static = append(p.static, quote(name))
-		} else if strings.Contains(name, "/") {
-			p.dynamic = append(p.dynamic, quote(name))
+			p.static = append(p.static, found(name))
 		} else {
-			p.dynamic = append(p.dynamic, "$(command -v "+quote(name)+")")
+			p.dynamic = append(p.dynamic, found(name))
 		}
 	}
 	if len(p.static) == 0 {
@@ -140,6 +138,15 @@ func (p *plan) addPrograms(t *target, a *app.App) {
 	}
 	slices.Sort(p.dynamic)
 	p.dynamic = slices.Compact(p.dynamic)
+}
+
+// found gives a program as a word for a shell, which looks up in PATH what has
+// no directory.
+func found(name string) string {
+	if strings.Contains(name, "/") {
+		return quote(name)
+	}
+	return "$(command -v " + quote(name) + ")"
 }
 
 // leadsTo says whether a program that is called by name is the one that was seen

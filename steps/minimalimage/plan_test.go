@@ -39,6 +39,9 @@ func TestLeftOut(t *testing.T) {
 		{"two programs", debian, "", shell("migrate && serve"), ran, "its command is a line for a shell: a shell does something with '&'"},
 		{"a variable of nobody", debian, "", shell(`serve "$PORT"`), ran, "gives $PORT a value"},
 		{"a variable without quotes", debian, ", env: [{name: OPTS, value: a b}]", shell(`serve $OPTS`), ran, "may make several words of $OPTS"},
+		{"an envFrom from elsewhere", debian, ", envFrom: [{configMapRef: {name: x}}]", app.ImageFacts{Env: []string{"PORT=80"}, Cmd: shell(`serve "$PORT"`).Cmd}, ran, "may hold $PORT"},
+		{"a fallback for an empty value", debian, ", env: [{name: A, value: ''}]", shell(`serve "${A:-none}"`), ran, "may be empty or unset"},
+		{"an optional value", debian, ", env: [{name: A, valueFrom: {configMapKeyRef: {name: x, key: k, optional: true}}}]", shell(`serve "$A"`), ran, "may be empty or unset"},
 		{"arguments for a shell", debian, ", args: [x]", app.ImageFacts{Entrypoint: []string{"sh", "-c", "serve"}}, ran, "the manifest gives that shell arguments"},
 		{"the manifest's own line", debian, ", command: [sh, -c, 'a; b']", app.ImageFacts{}, ran, `the command of container "c" is a line for a shell`},
 		{"nothing to start", debian, "", app.ImageFacts{}, ran, "neither the image nor the manifest says what to start"},
@@ -90,6 +93,13 @@ func TestGoBuilds(t *testing.T) {
 		"RUN [\"go\", \"build\"]":                       "",
 		"RUN make":                                      "",
 		"RUN go buildinfo":                              "",
+		"RUN time go build":                             "RUN time env CGO_ENABLED=0 go build" + flags,
+		"RUN x | xargs go build":                        "RUN x | xargs env CGO_ENABLED=0 go build" + flags,
+		"RUN nice \\\n  go build":                       "  env CGO_ENABLED=0 go build" + flags,
+		"RUN env GOOS=linux go build":                   "RUN env GOOS=linux CGO_ENABLED=0 go build" + flags,
+		"ENV GOFLAGS=-ldflags=-X=a.b=c\nRUN go build":   "RUN CGO_ENABLED=0 go build",
+		"RUN apk add gcc musl-dev\nRUN go build":        "",
+		"RUN apk add gcc\nRUN CGO_ENABLED=0 go build":   "RUN CGO_ENABLED=0 go build" + flags,
 	} {
 		a := load(t, "FROM golang\n"+run+"\n", "", app.ImageFacts{}, app.SeenInside{})
 		got := ""
