@@ -29,7 +29,6 @@ var Step = &step.Step{
 	Title:   "Leave nothing in the image but the application",
 	Explain: explain,
 	Refs: []step.Ref{
-		{Framework: "CIS Kubernetes 1.12", ID: "5.5.1"},
 		{Framework: "CIS Docker 1.7", ID: "4.3"},
 		{Framework: "OWASP Kubernetes 2025", ID: "K01"},
 		{Framework: "ATT&CK v18", ID: "T1059.004"},
@@ -62,7 +61,7 @@ func check(a *app.App) []step.Finding {
 			} else if i := slices.IndexFunc(t.uses, func(c *app.Container) bool { return c.Workload == w }); i > 0 {
 				pos = t.uses[i].Pos("image")
 			}
-			f = append(f, step.Finding{Pos: pos, Workload: w.ID(), Message: t.message(a, why), Hint: hint, NeedsRun: !t.seen(a)})
+			f = append(f, step.Finding{Pos: pos, Workload: w.ID(), Message: t.message(a, why), Hint: hint, NeedsRun: t.stage != nil && why == "" && !t.seen(a)})
 		}
 	}
 	step.Sort(f)

@@ -20,6 +20,7 @@ var Step = &step.Step{
 	Title:   "Pin every image by its digest",
 	Explain: explain,
 	Refs: []step.Ref{
+		{Framework: "CIS Kubernetes 1.12", ID: "5.5.1"}, // in part
 		{Framework: "OWASP Kubernetes 2025", ID: "K01"},
 		{Framework: "ATT&CK v18", ID: "T1525"},
 		{Framework: "ATT&CK v18", ID: "T1195.002"},
