@@ -207,7 +207,10 @@ func (k *keeper) commit(ctx context.Context, kept walk.Kept) error {
 	sha, err := k.repo.Commit(ctx, report.CommitMessage(stop), names, created)
 	switch {
 	case err != nil && ctx.Err() != nil:
-		return errors.Join(ctx.Err(), k.takeBack(kept, created))
+		if err := k.takeBack(kept, created); err != nil {
+			complain(k.stderr, "error", err.Error())
+		}
+		return ctx.Err()
 	case err != nil:
 		return usage(fmt.Errorf("stop %d is not committed: %w", kept.Number, err),
 			"its files are written; mend what git says and commit them, then walk again for the rest")
@@ -220,13 +223,27 @@ func (k *keeper) commit(ctx context.Context, kept walk.Kept) error {
 	return nil
 }
 
-// takeBack puts a stop's files back as they were.
+// takeBack puts a stop's files back as they were. One that is no longer as the
+// stop left it is somebody else's work, and stays.
 func (k *keeper) takeBack(kept walk.Kept, created []string) error {
 	var errs []error
-	for _, name := range created {
-		errs = append(errs, os.Remove(filepath.Join(k.root, filepath.FromSlash(name))))
+	back := edit.Files{}
+	for _, name := range slices.Sorted(maps.Keys(kept.After)) {
+		file := filepath.Join(k.root, filepath.FromSlash(name))
+		now, err := os.ReadFile(file)
+		was, old := kept.Before[name]
+		switch {
+		case err != nil:
+			errs = append(errs, err)
+		case !bytes.Equal(now, kept.After[name]):
+			errs = append(errs, fmt.Errorf("%s was changed meanwhile and stays as it is now", k.source.place(app.Pos{File: name})))
+		case old:
+			back[name] = was
+		default:
+			errs = append(errs, os.Remove(file))
+		}
 	}
-	errs = append(errs, edit.Write(k.root, kept.Before), k.repo.Forget(context.WithoutCancel(k.ctx), created))
+	errs = append(errs, edit.Write(k.root, back), k.repo.Forget(context.WithoutCancel(k.ctx), created))
 	return errors.Join(errs...)
 }
 

@@ -203,6 +203,48 @@ func TestCommitInterrupted(t *testing.T) {
 	wantFile(t, k, "policy.yaml", "")
 }
 
+// An interruption that comes when git has made the commit takes nothing back: the
+// work tree is as the commit says.
+func TestCommitInterruptedAfterwards(t *testing.T) {
+	k, _, git := brought(t, true)
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	k.ctx = ctx
+	place(t, filepath.Join(k.root, ".git/hooks"), "post-commit", "#!/bin/sh\ntouch .git/here; sleep 2\n")
+	go func() {
+		for ctx.Err() == nil {
+			if _, err := os.Stat(filepath.Join(k.root, ".git/here")); err == nil {
+				cancel()
+			}
+		}
+	}()
+	if err := k.bring(nil); statusOf(err) != Interrupted {
+		t.Errorf("status %d: %v", statusOf(err), err)
+	}
+	if got := git("log", "--format=%s"); got != "road: do a (a)\none" {
+		t.Errorf("log:\n%s", got)
+	}
+	if got := git("status", "--short"); got != "" {
+		t.Errorf("afterwards:\n%s", got)
+	}
+	wantFile(t, k, "web.yaml", "two\n")
+	if c := k.got.Report.Stops[1].Commit; c == nil || c.SHA != git("rev-parse", "HEAD") {
+		t.Errorf("the report names the commit %+v", c)
+	}
+}
+
+// What somebody changed while a commit was tried is not taken back.
+func TestTakeBackLeavesOthersWork(t *testing.T) {
+	k, _, _ := brought(t, true)
+	place(t, k.root, "web.yaml", "mine\n")
+	place(t, k.root, "policy.yaml", "new\n")
+	if err := k.takeBack(k.got.Kept[1], nil); err == nil || !strings.Contains(err.Error(), "web.yaml was changed meanwhile") {
+		t.Errorf("got %v", err)
+	}
+	wantFile(t, k, "web.yaml", "mine\n")
+	wantFile(t, k, "policy.yaml", "")
+}
+
 // Without git nothing can be committed, and that is the host's fault.
 func TestCommitWithoutGit(t *testing.T) {
 	k, _, _ := brought(t, true)

@@ -11,8 +11,13 @@ import (
 // yet; an ignore rule does not keep them out. What else is staged stays staged.
 //
 // Where a hook refuses, the error holds what it said, and the files stay as they
-// are, not committed.
+// are, not committed. An interruption that comes when the commit is made already,
+// as during a post-commit hook, is no error: the commit's name says that it is.
 func (r *Repo) Commit(ctx context.Context, message string, files, created []string) (sha string, err error) {
+	before, err := r.head(ctx)
+	if err != nil {
+		return "", err
+	}
 	if len(created) > 0 {
 		args := append([]string{"add", "--force", "--intent-to-add", "--"}, literal(created)...)
 		if _, err := r.run(ctx, nil, args...); err != nil {
@@ -20,12 +25,22 @@ func (r *Repo) Commit(ctx context.Context, message string, files, created []stri
 		}
 	}
 	args := []string{"commit", "--quiet", "--only", "--cleanup=whitespace", "--file=-", "--"}
-	if _, err := r.run(ctx, strings.NewReader(message), append(args, literal(files)...)...); err != nil {
+	_, err = r.run(ctx, strings.NewReader(message), append(args, literal(files)...)...)
+	now, err2 := r.head(context.WithoutCancel(ctx))
+	switch {
+	case err2 != nil:
+		return "", err2
+	case err != nil && now == before:
 		return "", fmt.Errorf("git commit in %s: %s", r.top, said(err))
 	}
+	return now, nil
+}
+
+// head gives the name of the commit that the work tree is at.
+func (r *Repo) head(ctx context.Context) (string, error) {
 	out, err := r.run(ctx, nil, "rev-parse", "HEAD")
 	if err != nil {
-		return "", fmt.Errorf("git rev-parse: %s", said(err))
+		return "", fmt.Errorf("git rev-parse in %s: %s", r.top, said(err))
 	}
 	return strings.TrimSpace(out), nil
 }
