@@ -104,7 +104,8 @@ away.
 # Exit status
 
 	0    check, attack: nothing found; fix: no diff; walk: every step is done or
-	     was there already, each of its attacks is blocked, the application works
+	     was there already, none of its attacks succeeds after it (unproven ones
+	     count with --strict alone), the application works
 	1    findings, an attack that succeeded, a diff, a step left out
 	2    wrong usage, files that cannot be used, an application that does not
 	     work as it came

@@ -105,14 +105,26 @@ func mustChange(a *app.App, ch chosen) []string {
 	return slices.Sorted(maps.Keys(names))
 }
 
+// listen heeds, from before the walk until bring has ended, what asks this process
+// to end. Inside the sandbox the same signal may come too late to end the walk.
+func (k *keeper) listen() (stop func()) {
+	k.ctx, stop = signal.NotifyContext(k.ctx, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	return stop
+}
+
 // bring writes, commits and reports what the walk handed over.
 func (k *keeper) bring(err error) error {
 	if k.got == nil || k.got.Report == nil {
 		return err // the walk came to no end; it has said why
 	}
-	ctx, stop := signal.NotifyContext(k.ctx, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
-	defer stop()
-	kept := k.keep(ctx)
+	if interrupted := statusOf(err) == Interrupted; interrupted || k.ctx.Err() != nil {
+		k.say("road: nothing was written: the walk was at its end, but not yet brought back")
+		if interrupted { // inside, it has been said
+			return err
+		}
+		return k.ctx.Err()
+	}
+	kept := k.keep(k.ctx)
 	for _, name := range k.wrote {
 		k.say("road: wrote %s", k.source.place(app.Pos{File: name}))
 	}

@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"road/internal/edit"
@@ -173,6 +174,29 @@ func TestCommitFindsOutRewrites(t *testing.T) {
 	}
 	if got := git("log", "--format=%s"); got != "road: do a (a)\none" {
 		t.Errorf("log:\n%s", got)
+	}
+}
+
+// An interruption while the sandbox is taken down writes nothing.
+func TestInterruptedBeforeWriting(t *testing.T) {
+	for _, inside := range []error{nil, exit(Interrupted)} {
+		k, stderr, git := brought(t, true)
+		if inside == nil {
+			defer k.listen()()
+			if err := syscall.Kill(os.Getpid(), syscall.SIGTERM); err != nil {
+				t.Fatal(err)
+			}
+			<-k.ctx.Done()
+		}
+		if err := k.bring(inside); statusOf(err) != Interrupted {
+			t.Errorf("status %d: %v", statusOf(err), err)
+		}
+		if got := git("log", "--format=%s") + git("status", "--short"); got != "one" {
+			t.Errorf("afterwards: %s", got)
+		}
+		if !strings.Contains(stderr.String(), "nothing was written") {
+			t.Errorf("said %q", stderr)
+		}
 	}
 }
 

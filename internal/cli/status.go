@@ -18,7 +18,7 @@ type Status int
 
 // The exit statuses.
 const (
-	OK          Status = 0   // nothing found; every step done, each of its attacks blocked, the application works
+	OK          Status = 0   // nothing found; every step done, none of its attacks succeeds, the application works
 	Findings    Status = 1   // a weak place, an attack that succeeded, a step left out, a diff
 	BadInput    Status = 2   // wrong usage, files that cannot be used, an application that does not work at 1.0
 	HostFault   Status = 3   // the host or the tool: no runc, not root, no network, a port in use

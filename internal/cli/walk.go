@@ -85,10 +85,10 @@ changed, what it prevents, and the lines that show it. Both write nothing where
 a file changed meanwhile; --commit refuses files with changes that are not
 committed, before the walk begins.
 
-Exit status: 0 every step is done or was there already, each of its attacks is
-blocked after it and the application works; 1 a step was left out, or an attack
-of a done step still succeeds (those that the road leaves open do not count);
-2 bad input, or an application that does not work at 1.0; 3 the host; 130
+Exit status: 0 every step is done or was there already, none of its attacks
+succeeds after it (with --strict: each is blocked) and the application works; 1 a
+step was left out, or an attack of a done step still succeeds (those that the
+road leaves open do not count), or with --strict is unproven; 2 bad input, or an application that does not work at 1.0; 3 the host; 130
 interrupted.`,
 		Example: `  road walk --to 2
   road walk --only non-root -o json . > report.json
@@ -101,6 +101,9 @@ interrupted.`,
 			k, err := r.keeper(write, commit)
 			if err != nil {
 				return err
+			}
+			if k != nil {
+				defer k.listen()()
 			}
 			if write || commit {
 				r.hand = &handover{}

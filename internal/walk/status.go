@@ -11,7 +11,7 @@ import (
 // out, an attack of a done step that still succeeds, or succeeds again at a later
 // stop, though the road does not leave it open, and under strict everything that
 // is unproven. None means that
-// every step is done or was there already, each of its attacks is blocked, and
+// every step is done or was there already, none of its attacks succeeds, and
 // the application works.
 func (r *Report) Shortfalls(strict bool) []string {
 	var out []string
