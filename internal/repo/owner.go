@@ -68,12 +68,22 @@ var fromOutside = []string{"GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OB
 // personal are the variables that belong to the user who called, not to the one
 // as whom git runs.
 var personal = []string{"HOME", "USER", "LOGNAME", "MAIL", "XDG_CONFIG_HOME", "XDG_CACHE_HOME", "XDG_DATA_HOME", "XDG_RUNTIME_DIR", "XDG_STATE_HOME",
-	"SUDO_USER", "SUDO_UID", "SUDO_GID", "SUDO_COMMAND", "GIT_CONFIG", "GIT_CONFIG_GLOBAL"}
+	"SUDO_USER", "SUDO_UID", "SUDO_GID", "SUDO_COMMAND", "GIT_CONFIG", "GIT_CONFIG_GLOBAL", "GIT_CONFIG_COUNT", "GIT_CONFIG_PARAMETERS",
+	"GNUPGHOME", "GPG_AGENT_INFO", "SSH_AUTH_SOCK", "SSH_AGENT_PID", "DBUS_SESSION_BUS_ADDRESS"}
+
+// personalKinds are what the names of further such variables begin with, which
+// are numbered.
+var personalKinds = []string{"GIT_CONFIG_KEY_", "GIT_CONFIG_VALUE_"}
+
+func isPersonal(name string) bool {
+	return slices.Contains(personal, name) ||
+		slices.ContainsFunc(personalKinds, func(kind string) bool { return strings.HasPrefix(name, kind) })
+}
 
 func (id *identity) environ(env []string) []string {
 	out := slices.DeleteFunc(slices.Clone(env), func(kv string) bool {
 		k, _, _ := strings.Cut(kv, "=")
-		return slices.Contains(fromOutside, k) || id.account != nil && slices.Contains(personal, k)
+		return slices.Contains(fromOutside, k) || id.account != nil && isPersonal(k)
 	})
 	if id.account != nil {
 		out = append(out, "HOME="+id.account.HomeDir, "USER="+id.account.Username, "LOGNAME="+id.account.Username)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"os/exec"
+	"os/user"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -241,5 +242,10 @@ func TestEnvironment(t *testing.T) {
 	in := []string{"PATH=/bin", "HOME=/root", "GIT_DIR=/elsewhere", "SUDO_UID=5", "GIT_AUTHOR_NAME=Ada"}
 	if got := (&identity{}).environ(in); !slices.Equal(got, []string{"PATH=/bin", "HOME=/root", "SUDO_UID=5", "GIT_AUTHOR_NAME=Ada"}) {
 		t.Errorf("as oneself: %v", got)
+	}
+	in = append(in, "GNUPGHOME=/root/.gnupg", "SSH_AUTH_SOCK=/run/agent", "GIT_CONFIG_COUNT=1", "GIT_CONFIG_KEY_0=core.hooksPath", "GIT_CONFIG_VALUE_0=/root/hooks")
+	ada := &identity{account: &user.User{Username: "ada", HomeDir: "/home/ada"}}
+	if got := ada.environ(in); !slices.Equal(got, []string{"PATH=/bin", "GIT_AUTHOR_NAME=Ada", "HOME=/home/ada", "USER=ada", "LOGNAME=ada"}) {
+		t.Errorf("as the owner: %v", got)
 	}
 }
