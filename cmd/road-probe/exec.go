@@ -124,6 +124,15 @@ func start(cmd *exec.Cmd) (*process, error) {
 		runtime.LockOSThread()
 		defer runtime.UnlockOSThread()
 		err := cmd.Start()
+		// Whoever else forked while the file was written still holds it open for
+		// writing, until its own exec: milliseconds.
+		for try := 0; errors.Is(err, syscall.ETXTBSY) && try < 50; try++ {
+			time.Sleep(10 * time.Millisecond)
+			cmd = &exec.Cmd{Path: cmd.Path, Args: cmd.Args, Env: cmd.Env, Dir: cmd.Dir, SysProcAttr: cmd.SysProcAttr,
+				Stdin: cmd.Stdin, Stdout: cmd.Stdout, Stderr: cmd.Stderr, ExtraFiles: cmd.ExtraFiles}
+			p.cmd = cmd
+			err = cmd.Start()
+		}
 		started <- err
 		if err == nil {
 			cmd.Wait() // its error is the exit status, which status gives

@@ -90,11 +90,12 @@ func (p *place) policy(a *app.App, list []rule) string {
 	name := freeName(a, "hardened-pods-"+p.name)
 	var b strings.Builder
 	b.WriteString("# What every pod of the application has and Pod Security does not ask for: no pod\n" +
-		"# comes into the namespace without it. To see first what it would refuse, write\n" +
-		"# [Warn, Audit] instead of [Deny].\n")
+		"# comes into the namespace without it, nor gets another image. To see first\n" +
+		"# what it would refuse, write [Warn, Audit] instead of [Deny].\n")
 	fmt.Fprintf(&b, "apiVersion: admissionregistration.k8s.io/v1\nkind: ValidatingAdmissionPolicy\nmetadata:\n  name: %s\n", name)
 	b.WriteString("spec:\n  failurePolicy: Fail\n  matchConstraints:\n    resourceRules:\n" +
-		"    - apiGroups: [\"\"]\n      apiVersions: [v1]\n      operations: [CREATE]\n      resources: [pods]\n")
+		"    - apiGroups: [\"\"]\n      apiVersions: [v1]\n      operations: [CREATE, UPDATE]\n      resources: [pods]\n")
+	fmt.Fprintf(&b, "  matchConditions: # what was there before may still be labelled, bound and ended\n  - name: new-spec\n    expression: %q\n", newSpec)
 	fmt.Fprintf(&b, "  variables:\n  - name: containers\n    expression: %q\n  validations:\n", containers)
 	for _, r := range list {
 		fmt.Fprintf(&b, "  - expression: >-\n      %s\n    message: %q\n", r.expression, r.message)

@@ -54,6 +54,17 @@ var rules = []rule{
 	},
 }
 
+// newSpec is the CEL for a request that a policy of the road looks at: whoever
+// may update a pod may give it another image. Those that change no spec, such as
+// a controller's that takes a finalizer away, are let pass, also for pods that
+// were there before the policy.
+const newSpec = "request.operation == 'CREATE' || object.spec != oldObject.spec"
+
+// always says whether the conditions let no new pod pass by.
+func always(conditions []admissionv1.MatchCondition) bool {
+	return !slices.ContainsFunc(conditions, func(c admissionv1.MatchCondition) bool { return c.Expression != newSpec })
+}
+
 // limit is the rule that every container has a limit for a resource.
 func limit(r corev1.ResourceName) rule {
 	return rule{
@@ -107,7 +118,7 @@ func (p *place) held(a *app.App) map[string]bool {
 	held := map[string]bool{}
 	for _, o := range a.Objects {
 		v, ok := o.Typed.(*admissionv1.ValidatingAdmissionPolicy)
-		if !ok || !bound[o.Name] || len(v.Spec.MatchConditions) > 0 || !aboutPods(v.Spec.MatchConstraints) || !p.selectedBy(v.Spec.MatchConstraints) {
+		if !ok || !bound[o.Name] || !always(v.Spec.MatchConditions) || !aboutPods(v.Spec.MatchConstraints) || !p.selectedBy(v.Spec.MatchConstraints) {
 			continue
 		}
 		for _, x := range v.Spec.Validations {

@@ -48,6 +48,10 @@ func swapTheTag(ctx context.Context, s *sandbox.Scene) (out step.Outcome, err er
 	if r.Digest == moved.Is {
 		return attackersRuns(ctx, push, moved, r)
 	}
+	if !strings.Contains(r.Image, "@") {
+		// Only a digest keeps the attacker's image away. Somebody pushed the tag meanwhile.
+		return out, fmt.Errorf("%s, and a fresh node asked for %s and got %s: the tag was moved again", push, r.Image, short(r.Digest))
+	}
 	return originalRuns(ctx, push, moved, r)
 }
 

@@ -1,6 +1,7 @@
 package pinnedimage
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"strings"
@@ -36,6 +37,7 @@ func TestNoDigest(t *testing.T) {
 
 // registry is one whose node was given a digest and runs a program.
 type registry struct {
+	image       string // "" for a digest
 	digest, exe string
 	ready       error
 	restored    *bool
@@ -46,7 +48,7 @@ func (r registry) Overwrite(context.Context) (*sandbox.Overwritten, error) {
 }
 
 func (r registry) Start(context.Context) (*sandbox.Replica, error) {
-	return &sandbox.Replica{Image: "web:1", Digest: r.digest, Node: node{exe: r.exe}, Ready: func(context.Context) error { return r.ready }, Close: func() error { return nil }}, nil
+	return &sandbox.Replica{Image: cmp.Or(r.image, "web:1@"+r.digest), Digest: r.digest, Node: node{exe: r.exe}, Ready: func(context.Context) error { return r.ready }, Close: func() error { return nil }}, nil
 }
 
 type node struct {
@@ -67,6 +69,7 @@ func TestJudge(t *testing.T) {
 		"the attacker's runs":            {registry{digest: "sha256:evil", exe: "/implant"}, step.Succeeded},
 		"the original runs":              {registry{digest: "sha256:good", exe: "/app"}, step.Blocked},
 		"it runs whatever the digest is": {registry{digest: "sha256:good", exe: "/implant"}, step.Succeeded},
+		"the tag was pushed meanwhile":   {registry{image: "web:1", digest: "sha256:good", exe: "/app"}, ""},
 		"the original does not work":     {registry{digest: "sha256:good", exe: "/app", ready: errors.New("crashed")}, ""},
 	} {
 		restored := false
