@@ -3,6 +3,7 @@
 package filter
 
 import (
+	"maps"
 	"slices"
 
 	"road/internal/app"
@@ -55,9 +56,21 @@ func Rules(f *specs.LinuxSeccomp) []app.SysCallRule {
 // allows says whether a call with that action is made.
 func allows(a specs.LinuxSeccompAction) bool { return a == specs.ActAllow || a == specs.ActLog }
 
-// freeNames gives the names that a filter allows whatever their arguments.
+// freeNames gives the names that a filter allows whatever their arguments: where
+// it allows what it does not name, of the known ones all that no rule refuses.
 func freeNames(f *specs.LinuxSeccomp) map[string]bool {
 	free := map[string]bool{}
+	if allows(f.DefaultAction) {
+		free = maps.Clone(audit.Known())
+		for _, s := range f.Syscalls {
+			if !allows(s.Action) {
+				for _, n := range s.Names {
+					delete(free, n)
+				}
+			}
+		}
+		return free
+	}
 	for _, s := range f.Syscalls {
 		if allows(s.Action) && len(s.Args) == 0 {
 			for _, n := range s.Names {
@@ -94,8 +107,15 @@ func Count(f *specs.LinuxSeccomp) sandbox.Filter {
 	partly := map[string]bool{}
 	for _, s := range f.Syscalls {
 		for _, n := range s.Names {
-			if allows(s.Action) && known[n] && !free[n] {
+			if !free[n] && known[n] && (allows(s.Action) || allows(f.DefaultAction) && len(s.Args) > 0) {
 				partly[n] = true
+			}
+		}
+	}
+	for _, s := range f.Syscalls {
+		for _, n := range s.Names {
+			if allows(f.DefaultAction) && !allows(s.Action) && len(s.Args) == 0 {
+				delete(partly, n) // refused whatever its arguments
 			}
 		}
 	}
