@@ -15,7 +15,6 @@ import (
 	"road/internal/sandbox/oci/filter"
 	"road/internal/sandbox/oci/pod"
 
-	"github.com/containerd/containerd/v2/contrib/seccomp"
 	"github.com/opencontainers/runtime-spec/specs-go"
 )
 
@@ -41,11 +40,13 @@ type baseline struct {
 // settings, but for a profile of the node's, to which the probe's own calls are
 // added.
 func (f *foothold) start(ctx context.Context) (io.ReadWriteCloser, error) {
-	own, localhost, err := f.p.pod.Filter(f.container)
-	if err != nil || own == nil || !localhost {
+	own, whole, err := f.p.pod.LocalhostFilter(f.container)
+	if err != nil {
+		return nil, err
+	}
+	if own == nil {
 		return f.p.pod.Agent(ctx, f.container)
 	}
-	whole := seccomp.DefaultProfile(f.p.pod.Spec(f.container))
 	names, err := f.d.e.baseline.measure(ctx, f.d.e, f.p.pod, f.container, whole)
 	if err != nil {
 		return nil, fmt.Errorf("what the probe itself calls is not known: %w", err)

@@ -84,7 +84,7 @@ func (d *deployment) traceRuntime(ctx context.Context, members []*member) {
 	t.fault = errors.New("no container ran to the end, in which the runtime's own calls could be recorded")
 	for _, m := range members {
 		for c := range m.workload.Containers() {
-			f, _, err := m.pod.Filter(c.Spec.Name)
+			f, err := m.pod.Filter(c.Spec.Name)
 			if err != nil || f == nil {
 				continue
 			}

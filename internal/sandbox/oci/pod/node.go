@@ -92,7 +92,7 @@ func (n *Node) open(name string, flags uint64) (int, error) {
 
 // Filter counts what the container's filter lets through.
 func (n *Node) Filter() (sandbox.Filter, error) {
-	f, _, err := n.p.Filter(n.c.spec.Name)
+	f, err := n.p.Filter(n.c.spec.Name)
 	if err != nil {
 		return sandbox.Filter{}, err
 	}

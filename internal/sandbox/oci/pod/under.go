@@ -12,30 +12,33 @@ import (
 	"reflect"
 	"strings"
 
+	"github.com/containerd/containerd/v2/contrib/seccomp"
 	"github.com/opencontainers/runtime-spec/specs-go"
 	corev1 "k8s.io/api/core/v1"
 )
 
 // Filter gives the system call filter of a container that runs; nil is none.
-// localhost says that it is a profile of the node's (seccompProfile.type
-// Localhost), as opposed to the runtime's own.
-func (p *Pod) Filter(name string) (f *specs.LinuxSeccomp, localhost bool, err error) {
+func (p *Pod) Filter(name string) (*specs.LinuxSeccomp, error) {
 	a, err := p.attempt(name)
 	if err != nil {
-		return nil, false, err
+		return nil, err
 	}
-	field := seccompField(p.spec.SecurityContext, a.c.spec)
-	return a.spec.Linux.Seccomp, field != nil && field.Type == corev1.SeccompProfileTypeLocalhost, nil
+	return a.spec.Linux.Seccomp, nil
 }
 
-// Spec gives the OCI spec of a container that runs, nil of one that does not. It
-// must not be changed.
-func (p *Pod) Spec(name string) *specs.Spec {
+// LocalhostFilter gives the filter of a container that runs where it is a profile
+// of the node's (seccompProfile.type Localhost), and whole, the one that the
+// runtime would have given the same container; nil is that it is no such profile.
+func (p *Pod) LocalhostFilter(name string) (own, whole *specs.LinuxSeccomp, err error) {
 	a, err := p.attempt(name)
 	if err != nil {
-		return nil
+		return nil, nil, err
 	}
-	return a.spec
+	field := seccompField(p.spec.SecurityContext, a.c.spec)
+	if field == nil || field.Type != corev1.SeccompProfileTypeLocalhost {
+		return nil, nil, nil
+	}
+	return a.spec.Linux.Seccomp, seccomp.DefaultProfile(a.spec), nil
 }
 
 // AgentUnder is Agent under another system call filter than the container's: a
@@ -160,7 +163,8 @@ func stateFilter(f *specs.LinuxSeccomp) json.RawMessage {
 		ErrnoRet *uint  `json:"errnoRet"`
 		Args     []arg  `json:"args"`
 	}
-	archs, entries := []string{}, []entry{}
+	var archs []string // none is null, other than no entries
+	entries := []entry{}
 	for _, a := range f.Architectures {
 		name := stateArchs[a]
 		if name == "" {
