@@ -6,14 +6,10 @@
 package admission
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"os/exec"
-	"sync"
 
 	"k8s.io/apimachinery/pkg/runtime"
 )
@@ -53,50 +49,50 @@ func NewRequest(cluster []runtime.Object, o runtime.Object, user string) (Reques
 
 // A Judge is the program that decides, running. It answers one after another.
 type Judge struct {
-	mu     sync.Mutex
-	cmd    *exec.Cmd
-	in     io.WriteCloser
-	out    *bufio.Reader
-	broken error
+	program string
+	turn    chan struct{} // holds one thing while somebody asks
+	running *process      // nil where it has to be started anew
+	closed  bool
 }
 
 // Start starts the program.
 func Start(program string) (*Judge, error) {
-	cmd := exec.Command(program)
-	in, err := cmd.StdinPipe()
+	p, err := start(program)
 	if err != nil {
 		return nil, err
 	}
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		return nil, err
-	}
-	if err := cmd.Start(); err != nil {
-		return nil, err
-	}
-	return &Judge{cmd: cmd, in: in, out: bufio.NewReader(out)}, nil
+	return &Judge{program: program, turn: make(chan struct{}, 1), running: p}, nil
 }
 
-// Ask asks for one decision. A Judge whose program failed, or was not waited
-// for, gives an error from then on.
+// Ask asks for one decision. Where the program fails, or is not waited for, it is
+// ended, and the next who asks has another one.
 func (j *Judge) Ask(ctx context.Context, r Request) (Answer, error) {
 	line, err := json.Marshal(r)
 	if err != nil {
 		return Answer{}, err
 	}
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	if j.broken != nil {
-		return Answer{}, j.broken
+	select {
+	case j.turn <- struct{}{}:
+		defer func() { <-j.turn }()
+	case <-ctx.Done():
+		return Answer{}, context.Cause(ctx)
 	}
-	stop := context.AfterFunc(ctx, func() { j.cmd.Process.Kill() })
-	a, err := j.exchange(line)
-	if !stop() && err != nil {
-		err = context.Cause(ctx)
+	if err := j.ready(ctx); err != nil {
+		return Answer{}, err
 	}
-	if err != nil {
-		j.broken = fmt.Errorf("%s: %w", Program, err)
-		return Answer{}, j.broken
+	p := j.running
+	stop := context.AfterFunc(ctx, func() { p.cmd.Process.Kill() })
+	a, err := p.exchange(line)
+	if inTime := stop(); !inTime || err != nil {
+		j.running = nil
+		p.end()
+		switch {
+		case !inTime:
+			return Answer{}, context.Cause(ctx)
+		case p.said.String() != "":
+			err = fmt.Errorf("%w: %s", err, p.said.String())
+		}
+		return Answer{}, fmt.Errorf("%s: %w", Program, err)
 	}
 	if a.Fault != "" {
 		return Answer{}, errors.New(a.Fault)
@@ -104,20 +100,27 @@ func (j *Judge) Ask(ctx context.Context, r Request) (Answer, error) {
 	return a, nil
 }
 
-func (j *Judge) exchange(line []byte) (a Answer, err error) {
-	if _, err = j.in.Write(append(line, '\n')); err != nil {
-		return a, err
+// ready has the program running for the one whose turn it is.
+func (j *Judge) ready(ctx context.Context) (err error) {
+	switch {
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	case j.closed:
+		return fmt.Errorf("%s has been ended", Program)
+	case j.running == nil:
+		j.running, err = start(j.program)
 	}
-	if line, err = j.out.ReadBytes('\n'); err != nil {
-		return a, err
-	}
-	return a, json.Unmarshal(line, &a)
+	return err
 }
 
-// Close ends the program.
+// Close ends the program, once it has answered whom it is answering.
 func (j *Judge) Close() error {
-	err := j.in.Close()
-	j.cmd.Process.Kill() // it may have ended by itself
-	j.cmd.Wait()         // killed: its status says nothing
-	return err
+	j.turn <- struct{}{}
+	defer func() { <-j.turn }()
+	j.closed = true
+	if j.running != nil {
+		j.running.end()
+	}
+	j.running = nil
+	return nil
 }
