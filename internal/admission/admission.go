@@ -17,11 +17,15 @@ import (
 // Program is the name of the program that decides.
 const Program = "road-admission"
 
+// Admin is the user that kubeadm gives to who sets up a cluster, one of the group
+// kubeadm:cluster-admins.
+const Admin = "kubernetes-admin"
+
 // A Request is one object that somebody wants to create.
 type Request struct {
 	Cluster []json.RawMessage `json:"cluster"` // what decides: Namespaces, ValidatingAdmissionPolicies, their bindings and parameters
 	Object  json.RawMessage   `json:"object"`  // with its kind, name and namespace
-	User    string            `json:"user"`    // who creates it
+	User    string            `json:"user"`    // who creates it; his groups follow from his name
 }
 
 // An Answer is what the API server says.

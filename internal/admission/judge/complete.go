@@ -1,6 +1,8 @@
 package judge
 
 import (
+	"github.com/distribution/reference"
+
 	admissionv1 "k8s.io/api/admissionregistration/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -8,9 +10,11 @@ import (
 )
 
 // complete gives an object the values that the API server fills in before it
-// decides: of pods those that rules ask for (docs: "Pod v1 core"), of policies
-// and bindings all.
+// decides: of policies, bindings and what makes pods all, of pods those that
+// rules ask for (docs: "Pod v1 core"), which those of volumes are not. Other
+// kinds stay as they were written.
 func complete(o runtime.Object) {
+	completeWorkload(o)
 	switch t := o.(type) {
 	case *corev1.Pod:
 		if t.Namespace == "" {
@@ -54,14 +58,25 @@ func completeMatch(m *admissionv1.MatchResources) {
 	}
 }
 
+// completePod is for pods, whose templates lack some of it.
 func completePod(s *corev1.PodSpec) {
+	word(&s.ServiceAccountName, "default") // by the admission controller of service accounts
+	fill(&s.EnableServiceLinks, corev1.DefaultEnableServiceLinks)
+	for _, list := range [][]corev1.Container{s.InitContainers, s.Containers} {
+		for i := range list {
+			completeRequests(&list[i].Resources)
+		}
+	}
+	completePodSpec(s)
+}
+
+// completePodSpec is for pods and for templates of them.
+func completePodSpec(s *corev1.PodSpec) {
 	word(&s.RestartPolicy, corev1.RestartPolicyAlways)
 	word(&s.DNSPolicy, corev1.DNSClusterFirst)
 	word(&s.SchedulerName, corev1.DefaultSchedulerName)
-	word(&s.ServiceAccountName, "default") // by the admission controller of service accounts
 	word(&s.DeprecatedServiceAccount, s.ServiceAccountName)
 	fill(&s.TerminationGracePeriodSeconds, corev1.DefaultTerminationGracePeriodSeconds)
-	fill(&s.EnableServiceLinks, corev1.DefaultEnableServiceLinks)
 	fill(&s.SecurityContext, corev1.PodSecurityContext{})
 	for _, list := range [][]corev1.Container{s.InitContainers, s.Containers} {
 		for i := range list {
@@ -77,19 +92,23 @@ func completeContainer(c *corev1.Container) {
 	for i := range c.Ports {
 		word(&c.Ports[i].Protocol, corev1.ProtocolTCP)
 	}
-	for name, limit := range c.Resources.Limits { // a request that was left out is the limit
-		if _, there := c.Resources.Requests[name]; there {
-			continue
-		}
-		if c.Resources.Requests == nil {
-			c.Resources.Requests = corev1.ResourceList{}
-		}
-		c.Resources.Requests[name] = limit.DeepCopy()
-	}
 	for _, p := range []*corev1.Probe{c.StartupProbe, c.ReadinessProbe, c.LivenessProbe} {
 		if p != nil {
 			completeProbe(p)
 		}
+	}
+}
+
+// completeRequests makes a request that was left out the limit.
+func completeRequests(r *corev1.ResourceRequirements) {
+	for name, limit := range r.Limits {
+		if _, there := r.Requests[name]; there {
+			continue
+		}
+		if r.Requests == nil {
+			r.Requests = corev1.ResourceList{}
+		}
+		r.Requests[name] = limit.DeepCopy()
 	}
 }
 
@@ -108,23 +127,15 @@ func completeProbe(p *corev1.Probe) {
 	}
 }
 
-// pullPolicy is Always for what names no tag, or the tag latest.
+// pullPolicy is Always for the tag latest, be there a digest or not, and for what
+// has neither. A name that cannot be read has no tag to the API server.
 func pullPolicy(image string) corev1.PullPolicy {
-	if tag := tagOf(image); tag == "" || tag == "latest" {
+	named, err := reference.ParseNormalizedNamed(image)
+	if err != nil {
+		return corev1.PullIfNotPresent
+	}
+	if tagged, ok := reference.TagNameOnly(named).(reference.Tagged); ok && tagged.Tag() == "latest" {
 		return corev1.PullAlways
 	}
 	return corev1.PullIfNotPresent
-}
-
-// tagOf gives an image's tag; what has a digest counts as having one.
-func tagOf(image string) string {
-	for i := len(image) - 1; i >= 0; i-- {
-		switch image[i] {
-		case ':', '@':
-			return image[i+1:]
-		case '/':
-			return ""
-		}
-	}
-	return ""
 }

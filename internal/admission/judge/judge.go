@@ -3,6 +3,10 @@
 // ValidatingAdmissionPolicies with its matching, its CEL environment and its
 // words. What a cluster would read from its API comes with each request.
 //
+// Roles, resource quotas, webhooks and what changes objects (but for the API
+// server's default values) have no say here, and nobody has rights to be asked
+// for in a policy.
+//
 // It links the API's client. Only the program road-admission may import it.
 package judge
 
@@ -21,6 +25,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apiserver/pkg/admission"
+	"k8s.io/apiserver/pkg/authentication/serviceaccount"
 	"k8s.io/apiserver/pkg/authentication/user"
 	"k8s.io/apiserver/pkg/warning"
 	"k8s.io/client-go/kubernetes/scheme"
@@ -92,8 +97,8 @@ func Decide(ctx context.Context, r road.Request) (road.Answer, error) {
 	return road.Answer{Allowed: refused == "", Message: refused, Warnings: warned}, nil
 }
 
-// decode reads an object as the API server stores it. Kinds that are not
-// Kubernetes' own are refused: nothing here knows what they are.
+// decode reads an object with the values that complete fills in. Kinds that are
+// not Kubernetes' own are refused: nothing here knows what they are.
 func decode(raw []byte) (runtime.Object, error) {
 	o, kind, err := scheme.Codecs.UniversalDeserializer().Decode(raw, nil, nil)
 	if err != nil {
@@ -113,7 +118,20 @@ func attributes(o runtime.Object, who string) (admission.Attributes, error) {
 	kind := o.GetObjectKind().GroupVersionKind()
 	resource, _ := meta.UnsafeGuessKindToResource(kind)
 	return admission.NewAttributesRecord(o, nil, kind, m.GetNamespace(), m.GetName(), resource, "", admission.Create, nil, false,
-		&user.DefaultInfo{Name: who, Groups: []string{user.AllAuthenticated}}), nil
+		&user.DefaultInfo{Name: who, Groups: groups(who)}), nil
+}
+
+// groups gives the groups of a user as his name or, of the admin, his certificate
+// tells them to the API server.
+func groups(who string) []string {
+	g := []string{user.AllAuthenticated}
+	if namespace, _, err := serviceaccount.SplitUsername(who); err == nil {
+		return append(serviceaccount.MakeGroupNames(namespace), g...)
+	}
+	if who == road.Admin {
+		return append([]string{"kubeadm:cluster-admins"}, g...)
+	}
+	return g
 }
 
 // A cluster is what decides.

@@ -97,6 +97,11 @@ func TestDecide(t *testing.T) {
 			binding(deny + `, paramRef: {name: most, parameterNotFoundAction: Deny}`)}, "failed expression", ""},
 		{"a parameter that is missing", plain, []string{policyOf(`paramKind: {apiVersion: v1, kind: ConfigMap}, validations: [{expression: "true"}]`),
 			binding(deny + `, paramRef: {name: most, parameterNotFoundAction: Deny}`)}, "no params found", ""},
+		{"a parameter of the cluster", plain, []string{`{apiVersion: rbac.authorization.k8s.io/v1, kind: ClusterRole, metadata: {name: most, namespace: shop, labels: {n: "0"}}}`,
+			policyOf(`paramKind: {apiVersion: rbac.authorization.k8s.io/v1, kind: ClusterRole}, validations: [{expression: "object.spec.containers.size() <= int(params.metadata.labels.n)"}]`),
+			binding(deny + `, paramRef: {name: most, parameterNotFoundAction: Allow}`)}, "failed expression", ""},
+		{"a missing parameter in a namespace of the binding's choice", plain, []string{policyOf(`paramKind: {apiVersion: v1, kind: ConfigMap}, validations: [{expression: "false"}]`),
+			binding(deny + `, paramRef: {name: most, namespace: other, parameterNotFoundAction: Allow}`)}, "", ""},
 		{"Pod Security is asked first", plain, []string{namespace(enforce + "restricted"), policyOf(readOnly), binding(deny)}, "violates PodSecurity", ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -148,6 +153,19 @@ func TestServe(t *testing.T) {
 		}
 		if !strings.Contains(a.Fault, fault) || a.Allowed != (fault == "") {
 			t.Errorf("%+v, want %q", a, fault)
+		}
+	}
+}
+
+// TestGroups holds what groups the API server knows of a user.
+func TestGroups(t *testing.T) {
+	for who, want := range map[string]string{
+		"mallory":  "system:authenticated",
+		road.Admin: "kubeadm:cluster-admins system:authenticated",
+		"system:serviceaccount:kube-system:replicaset-controller": "system:serviceaccounts system:serviceaccounts:kube-system system:authenticated",
+	} {
+		if got := strings.Join(groups(who), " "); got != want {
+			t.Errorf("%s: %s, want %s", who, got, want)
 		}
 	}
 }

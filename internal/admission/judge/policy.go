@@ -113,14 +113,15 @@ func (nobodyMay) Authorize(context.Context, authorizer.Attributes) (authorizer.D
 func (c *cluster) params(kind *admissionv1.ParamKind) (informers.GenericInformer, meta.RESTScope) {
 	want := kindOf(kind)
 	store := cache.NewIndexer(cache.MetaNamespaceKeyFunc, cache.Indexers{cache.NamespaceIndex: cache.MetaNamespaceIndexFunc})
-	scope := meta.RESTScopeRoot
+	scope := scopeOf(want)
 	for _, o := range c.others {
-		if o.GetObjectKind().GroupVersionKind() != want || store.Add(o) != nil {
+		if o.GetObjectKind().GroupVersionKind() != want {
 			continue
 		}
-		if m, err := meta.Accessor(o); err == nil && m.GetNamespace() != "" {
-			scope = meta.RESTScopeNamespace
+		if m, err := meta.Accessor(o); err == nil && scope == meta.RESTScopeRoot {
+			m.SetNamespace("") // as the API server does
 		}
+		store.Add(o) // its key is made of what every object has
 	}
 	resource, _ := meta.UnsafeGuessKindToResource(want)
 	if !scheme.Scheme.Recognizes(want) {

@@ -19,7 +19,7 @@ import (
 )
 
 // kubectl is who applies the manifests.
-const kubectl = "kubernetes-admin"
+const kubectl = admission.Admin
 
 // controllers make the pods of the workloads of a kind.
 var controllers = map[string]string{
