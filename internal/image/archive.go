@@ -20,7 +20,7 @@ import (
 
 // Archive takes ref from file, which lies below root: a docker save file or the
 // folder of an OCI layout. Where it holds several images, ref says which. No
-// link may lead it out of root. progress may be nil.
+// link may lead it out of root, and none may lie in the layout. progress may be nil.
 func (s *Store) Archive(ctx context.Context, ref, root, file string, progress func(line string)) (*Image, error) {
 	fail := func(err error) error {
 		return withHint(fmt.Errorf("image %s: %s: %w", ref, file, err), "name a docker save file or the folder of an OCI layout under images: in road.yaml")
@@ -30,6 +30,9 @@ func (s *Store) Archive(ctx context.Context, ref, root, file string, progress fu
 		return nil, err
 	}
 	info, err := dir.Stat(filepath.FromSlash(file))
+	if err == nil {
+		err = plainFiles(dir, filepath.FromSlash(file), info)
+	}
 	if err = errors.Join(err, dir.Close()); err != nil {
 		return nil, fail(err)
 	}
@@ -45,6 +48,33 @@ func (s *Store) Archive(ctx context.Context, ref, root, file string, progress fu
 		return nil, fail(fmt.Errorf("what it holds is %s", digest))
 	}
 	return s.unpacked(ctx, ref, img, []string{fmt.Sprintf("%s taken from %s", ref, file)}, sayer(progress))
+}
+
+// plainFiles refuses what would be opened in an archive's place: a link in a layout
+// may lead anywhere, and a pipe or a device has no end.
+func plainFiles(root *os.Root, file string, info fs.FileInfo) error {
+	if !info.IsDir() {
+		if !info.Mode().IsRegular() {
+			return errors.New("it is no regular file")
+		}
+		return nil
+	}
+	dir, err := root.OpenRoot(file)
+	if err != nil {
+		return err
+	}
+	for _, part := range []string{ocispec.ImageLayoutFile, ocispec.ImageIndexFile, ocispec.ImageBlobsDir} {
+		err = errors.Join(err, fs.WalkDir(dir.FS(), part, func(name string, d fs.DirEntry, err error) error {
+			switch {
+			case errors.Is(err, fs.ErrNotExist):
+				return nil // who reads the layout says so
+			case err == nil && !d.IsDir() && !d.Type().IsRegular():
+				return fmt.Errorf("%s in it is neither a folder nor a regular file", name)
+			}
+			return err
+		}))
+	}
+	return errors.Join(err, dir.Close())
 }
 
 // archived opens the image that ref names in a file or folder.

@@ -280,7 +280,13 @@ func TestSandboxPullFiles(t *testing.T) {
 	if err := tarball.MultiWriteToFile(filepath.Join(dir, "both.tar"), map[name.Tag]v1.Image{tag: img, tag2: other}); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Symlink("/etc", filepath.Join(dir, "out")); err != nil {
+	for name, target := range map[string]string{"out": "/etc", "linked/index.json": "/dev/zero", "linkedblobs/blobs/sha256": "../../layout/blobs/sha256"} {
+		if err := errors.Join(os.MkdirAll(filepath.Dir(filepath.Join(dir, name)), 0o755), os.Symlink(target, filepath.Join(dir, name))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	index, err := os.ReadFile(filepath.Join(dir, "layout", "index.json"))
+	if err = errors.Join(err, os.WriteFile(filepath.Join(dir, "linkedblobs", "index.json"), index, 0o644), unix.Mkfifo(filepath.Join(dir, "pipe"), 0o644)); err != nil {
 		t.Fatal(err)
 	}
 	digest, err := img.Digest()
@@ -307,6 +313,9 @@ func TestSandboxPullFiles(t *testing.T) {
 		{"some/odd:1", ".", "index.json"},
 		{"some/odd:1", "nothing", "no such file"},
 		{"some/odd:1", "out/passwd", "escapes"},
+		{"some/odd:1", "linked", "escapes"},
+		{"some/odd:1", "linkedblobs", "blobs/sha256 in it is neither"},
+		{"some/odd:1", "pipe", "no regular file"},
 		{"some/odd:1@sha256:" + strings.Repeat("0", 64), "layout", "what it holds is " + digest.String()},
 	} {
 		if _, err := s.Archive(t.Context(), c.ref, dir, c.file, nil); err == nil || !strings.Contains(err.Error(), c.want) {
