@@ -33,10 +33,12 @@ type limit struct {
 	optional    bool // kernels may be built without it
 }
 
-// nodeMemory is the node's memory on a host with total bytes: never more than
-// half, or a bomb would be the host's to deal with.
+// nodeMemory is the node's memory on a host with total bytes. Only one node has a
+// bomb at a time, and it has to meet its own limit before that of all nodes, where
+// the kernel would choose its victim among applications that have none. So one node
+// gets at most half of what all have, and the others can use as much.
 func nodeMemory(total uint64) string {
-	return strconv.FormatUint(min(maxMemory, total/2), 10)
+	return strconv.FormatUint(min(maxMemory, total/4), 10)
 }
 
 // totalMemory is the host's memory in bytes.
@@ -48,7 +50,8 @@ func totalMemory() uint64 {
 	return uint64(i.Totalram) * uint64(i.Unit)
 }
 
-// allMemory is that of all nodes together.
+// allMemory is that of all nodes together: never more than half, or a bomb would be
+// the host's to deal with.
 func allMemory(total uint64) string { return strconv.FormatUint(total/2, 10) }
 
 // nodeLimits gives, per hierarchy of cgroup v1, the files of a node's cgroup.

@@ -107,7 +107,7 @@ func TestNewNode(t *testing.T) {
 }
 
 func TestNodeMemory(t *testing.T) {
-	for total, want := range map[uint64]string{64 << 30: "2147483648", 4 << 30: "2147483648", 1 << 30: "536870912"} {
+	for total, want := range map[uint64]string{64 << 30: "2147483648", 8 << 30: "2147483648", 4 << 30: "1073741824", 1 << 30: "268435456"} {
 		if got := nodeMemory(total); got != want {
 			t.Errorf("of %d bytes the node gets %s, want %s", total, got, want)
 		}

@@ -3,6 +3,7 @@ package world
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -56,11 +57,15 @@ func weightOf(root, group string) (name string, usual int) {
 	return filepath.Join(root, "cpu", group, "cpu.shares"), 1024
 }
 
-// weigh gives a cgroup so many times the usual weight.
+// weigh gives a cgroup so many times the usual weight. Where the host has no
+// controller for it, all are equal, and nothing else depends on it.
 func weigh(root, group string, times int) error {
 	if times <= 1 {
 		return nil
 	}
 	name, usual := weightOf(root, group)
+	if _, err := os.Stat(name); errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
 	return os.WriteFile(name, []byte(fmt.Sprint(times*usual)), 0o644)
 }

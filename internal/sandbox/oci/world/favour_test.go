@@ -1,6 +1,7 @@
 package world
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
@@ -37,5 +38,18 @@ func TestFavour(t *testing.T) {
 		if _, err := favour(root, "/road-b"); err == nil {
 			t.Error("a run that is not there is favoured")
 		}
+	}
+}
+
+// TestWeigh gives a weight where the host has weights, and is no fault elsewhere.
+func TestWeigh(t *testing.T) {
+	root := tree(t, "cpu/road-a/cpu.shares")
+	for _, group := range []string{"/road-a", "/road-b"} {
+		if err := weigh(root, group, 3); err != nil {
+			t.Error(err)
+		}
+	}
+	if d := cmp.Diff(map[string]string{"cpu/road-a/cpu.shares": fmt.Sprint(3 * 1024)}, contents(t, root)); d != "" {
+		t.Error(d)
 	}
 }
