@@ -69,8 +69,9 @@ as a docker save file or the folder of an OCI layout:
 	images: {web: {archive: images/web.tar}}
 
 Images that are built from PATH have no digest that a cluster could ask for.
---registry HOST, or steps: {registry: HOST} in road.yaml, has the step
-pinned-image push them there and write the digests that the registry answers;
+--registry HOST has the step pinned-image push them there, which moves their tags,
+and write the digests that the registry answers. steps: {registry: HOST} in
+road.yaml only names it: the step then says what to add to the command line.
 steps: {registry: in-process} uses a registry inside road, for trying it out.
 
 # Keeping what was walked

@@ -150,9 +150,10 @@ type Choices struct {
 // touched.
 func (c *Config) TagsByStop() bool { return c.tags == "stop" }
 
-// Registry is where the step that pins images by digest finds, and if need be
-// pushes, the images that are built from PATH ("steps: {registry: ...}"):
-// InProcess, a registry's name with folders behind it perhaps, or "" for nowhere.
+// Registry is where the images that are built from PATH are meant to be pushed, to
+// be pinned by digest ("steps: {registry: ...}"): InProcess, a registry's name with
+// folders behind it perhaps, or "" for nowhere. Nothing is pushed to a registry
+// because of it alone.
 func (c *Config) Registry() string { return c.registry }
 
 // Choose chooses value for key in a step, for every workload for which road.yaml

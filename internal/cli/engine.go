@@ -23,7 +23,7 @@ type engineOptions struct {
 	engine  string // "oci"
 	runtime string // OCI runtime on PATH
 
-	registry string // where images that are built here are pushed to be pinned; "" is what road.yaml says
+	registry string // where images that are built here are pushed to be pinned; "" is what road.yaml says, where nothing is pushed to
 
 	// detach lets what runs outlive this command, until road down. told is
 	// called outside with what the inside gave to ready.

@@ -118,7 +118,7 @@ interrupted.`,
 	s.flags(cmd)
 	cmd.Flags().BoolVar(&write, "write", false, "write what the done steps changed back to PATH")
 	cmd.Flags().BoolVar(&commit, "commit", false, "write it, with one git commit for each done step")
-	cmd.Flags().StringVar(&r.engine.registry, "registry", "", "registry to which images that are built here are pushed, to be pinned by digest")
+	cmd.Flags().StringVar(&r.engine.registry, "registry", "", "registry to which images that are built here are pushed under their tags, to be pinned by digest")
 	r.filter.flags(cmd)
 	cmd.Flags().BoolVar(&r.strict, "strict", false, "an attack that is unproven after its step counts as a failure")
 	return cmd

@@ -54,9 +54,12 @@ func TestSandboxHub(t *testing.T) {
 	if err != nil || again != digest {
 		t.Errorf("published again: %s, %v", again, err)
 	}
-	first, ok, err := h.Image(ctx, img.Ref)
+	if _, ok, err := h.Image(ctx, img.Ref); ok || err != nil {
+		t.Errorf("a tag moved: %v, %v", ok, err)
+	}
+	first, ok, err := h.Image(ctx, img.Ref+"@"+digest)
 	if !ok || err != nil {
-		t.Fatalf("by tag: %v, %v", ok, err)
+		t.Fatalf("by digest: %v, %v", ok, err)
 	}
 	evil, err := Implant{Program: []byte("evil"), Env: []string{"X=y"}, Command: "app"}.Put(first)
 	if err != nil {

@@ -25,9 +25,17 @@ type published struct {
 
 type publishedLayer struct{ Dir, Digest string }
 
-// Publish pushes img to h under its own name and keeps it for Pull by digest.
+// Publish pushes img to h under its own name and its digest, and keeps it for Pull
+// by that. No tag moves: several variants of an image are published side by side.
 func (s *Store) Publish(ctx context.Context, h *Hub, img *Image) (digest string, err error) {
-	return s.publish(img, func(o v1.Image) (string, error) { return h.Push(ctx, img.Ref, o) })
+	return s.publish(img, func(o v1.Image) (string, error) {
+		d, err := o.Digest()
+		if err != nil {
+			return "", err
+		}
+		plain, _, _ := strings.Cut(img.Ref, "@")
+		return h.Push(ctx, plain+"@"+d.String(), o)
+	})
 }
 
 // PublishTo pushes img to the registry host, a name that may have folders behind

@@ -30,9 +30,11 @@ type Engine interface {
 
 	// Publish gives, for the images of an application that was prepared and those
 	// that its Dockerfiles start from, the digests by which registries know them,
-	// or why none does (app.Seen.Pins). Images that are built here are pushed
-	// first where a registry was named for them.
-	Publish(ctx context.Context, a *app.App, progress Progress) (map[string]app.Pin, error)
+	// or why none does (app.Seen.Pins). Images that are built here are first given
+	// to the registry that was named for them, which moves their tags there. Where
+	// push is false nothing leaves this process: what would be pushed has the
+	// digest that a registry in process answers.
+	Publish(ctx context.Context, a *app.App, push bool, progress Progress) (map[string]app.Pin, error)
 
 	// Close ends everything that the engine started.
 	Close() error

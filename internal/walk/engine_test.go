@@ -39,6 +39,7 @@ type memory struct {
 	mu       sync.Mutex
 	running  []*memoryDeployment
 	deployed []string // name and claims of each deployment so far
+	pushes   []bool   // whether images might be pushed, for each Publish so far
 	t        *testing.T
 }
 
@@ -69,7 +70,10 @@ func (m *memory) Deploy(_ context.Context, a *app.App, o sandbox.DeployOptions) 
 	return d, nil
 }
 
-func (m *memory) Publish(_ context.Context, a *app.App, _ sandbox.Progress) (map[string]app.Pin, error) {
+func (m *memory) Publish(_ context.Context, a *app.App, push bool, _ sandbox.Progress) (map[string]app.Pin, error) {
+	m.mu.Lock()
+	m.pushes = append(m.pushes, push)
+	m.mu.Unlock()
 	pins := map[string]app.Pin{}
 	for _, i := range a.Images {
 		pins[i.Ref] = app.Pin{Digest: "sha256:" + i.Name, Registry: "example.com"}

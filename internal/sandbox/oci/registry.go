@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 
@@ -40,8 +41,30 @@ func (h *hub) take(ctx context.Context, tag string) (release func(), err error) 
 	}
 }
 
-// Publish gives the digests of a's images.
-func (e *engine) Publish(ctx context.Context, a *app.App, progress sandbox.Progress) (map[string]app.Pin, error) {
+// takeAll takes several tags, in order, so that two who share some never wait for
+// each other.
+func (h *hub) takeAll(ctx context.Context, tags []string) (release func(), err error) {
+	var taken []func()
+	release = sync.OnceFunc(func() {
+		for _, r := range taken {
+			r()
+		}
+	})
+	for _, tag := range slices.Compact(slices.Sorted(slices.Values(tags))) {
+		r, err := h.take(ctx, tag)
+		if err != nil {
+			release()
+			return nil, err
+		}
+		taken = append(taken, r)
+	}
+	return release, nil
+}
+
+// Publish gives the digests of a's images. A registry that only road.yaml names is
+// never pushed to: who walks a folder of somebody else's may have the right to
+// push, and did not say that he wants to.
+func (e *engine) Publish(ctx context.Context, a *app.App, push bool, progress sandbox.Progress) (map[string]app.Pin, error) {
 	if progress == nil {
 		progress = func(string) {}
 	}
@@ -52,14 +75,14 @@ func (e *engine) Publish(ctx context.Context, a *app.App, progress sandbox.Progr
 		if _, err := e.Prepare(ctx, a, progress); err != nil {
 			return nil, err
 		}
-		return e.Publish(ctx, a, progress)
+		return e.Publish(ctx, a, push, progress)
 	}
 	pins := map[string]app.Pin{}
 	for ref, img := range images {
 		if strings.Contains(ref, "@") {
 			continue // its digest stands there
 		}
-		pins[ref] = e.pin(ctx, a, img, progress)
+		pins[ref] = e.pin(ctx, a, img, push, progress)
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
 		}
@@ -79,8 +102,9 @@ func (e *engine) Publish(ctx context.Context, a *app.App, progress sandbox.Progr
 	return pins, nil
 }
 
-// pin gives the digest of one image, which is pushed where that is asked for.
-func (e *engine) pin(ctx context.Context, a *app.App, img *image.Image, progress sandbox.Progress) app.Pin {
+// pin gives the digest of one image, which is pushed where that is asked for and
+// push allows it.
+func (e *engine) pin(ctx context.Context, a *app.App, img *image.Image, push bool, progress sandbox.Progress) app.Pin {
 	registry := a.Config.Registry()
 	if e.o.Registry != "" {
 		registry = e.o.Registry
@@ -96,8 +120,10 @@ func (e *engine) pin(ctx context.Context, a *app.App, img *image.Image, progress
 			why = img.Facts.Note
 		}
 		return app.Pin{Why: why}
-	case registry == app.InProcess:
-		p.Registry = registry
+	case registry != app.InProcess && e.o.Registry == "":
+		return app.Pin{Why: fmt.Sprintf("it would be pushed to %s, which road.yaml names, and that moves its tag there: to have it pushed, say road walk --registry %s", registry, registry)}
+	case registry == app.InProcess || !push:
+		p.Registry = app.InProcess
 		p.Digest, err = e.store.Publish(ctx, e.hub.Hub, img)
 	default:
 		p.Registry = registry
@@ -121,15 +147,16 @@ type source struct {
 
 var _ sandbox.Registry = (*source)(nil)
 
-// Overwrite pushes the attacker's image over the tag of the container's.
+// Overwrite pushes the attacker's image over the tag of the container's. Until it is
+// put back, nobody else moves a tag that the pod starts from.
 func (s *source) Overwrite(ctx context.Context) (o *sandbox.Overwritten, err error) {
 	c := s.container()
 	if c == nil {
 		return nil, fmt.Errorf("%s has no container %q", s.t.Workload, s.t.Container)
 	}
-	tag, _, _ := strings.Cut(c.Image, "@")
+	tag := tagOf(c.Image)
 	h := s.d.e.hub
-	release, err := h.take(ctx, tag)
+	release, err := h.takeAll(ctx, s.tags())
 	if err != nil {
 		return nil, err
 	}
@@ -138,11 +165,14 @@ func (s *source) Overwrite(ctx context.Context) (o *sandbox.Overwritten, err err
 			release()
 		}
 	}()
-	img := s.d.images[c.Image]
-	if img == nil {
-		return nil, fmt.Errorf("image %s was not prepared", c.Image)
+	for c := range s.w.Containers() { // the tags may be another variant's still
+		if ref := c.Spec.Image; ref == tagOf(ref) && ref != tag {
+			if err := s.put(ctx, ref); err != nil {
+				return nil, err
+			}
+		}
 	}
-	original, err := s.d.e.store.OCI(img)
+	original, err := s.original(c.Image)
 	if err != nil {
 		return nil, err
 	}
@@ -163,6 +193,39 @@ func (s *source) Overwrite(ctx context.Context) (o *sandbox.Overwritten, err err
 		return err
 	}
 	return o, nil
+}
+
+// tags gives those of all containers of the pod.
+func (s *source) tags() []string {
+	var tags []string
+	for c := range s.w.Containers() {
+		tags = append(tags, tagOf(c.Spec.Image))
+	}
+	return tags
+}
+
+func tagOf(ref string) string {
+	tag, _, _ := strings.Cut(ref, "@")
+	return tag
+}
+
+// original gives a container's image as the application has it.
+func (s *source) original(ref string) (v1.Image, error) {
+	img := s.d.images[ref]
+	if img == nil {
+		return nil, fmt.Errorf("image %s was not prepared", ref)
+	}
+	return s.d.e.store.OCI(img)
+}
+
+// put has a tag stand for the image that the application has by it.
+func (s *source) put(ctx context.Context, tag string) error {
+	o, err := s.original(tag)
+	if err != nil {
+		return err
+	}
+	_, err = s.d.e.hub.Push(ctx, tag, o)
+	return err
 }
 
 // implant gives the attacker's image: the probe, which waits to be seen.
@@ -232,7 +295,7 @@ func (s *source) pull(ctx context.Context, ref string) (*image.Image, error) {
 	case strings.Contains(ref, "@"): // which the registry answered that it names
 		return img, nil
 	}
-	if _, err := s.d.e.store.Publish(ctx, h.Hub, img); err != nil {
+	if err := s.put(ctx, ref); err != nil {
 		return nil, err
 	}
 	return s.pull(ctx, ref)

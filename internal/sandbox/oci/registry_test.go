@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -38,7 +39,7 @@ func swapped(t *testing.T, command string) {
 	e, a := swapApp(t, "web:1", command, "steps: {registry: in-process}\n")
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	pins, err := e.Publish(ctx, a, nil)
+	pins, err := e.Publish(ctx, a, true, nil)
 	if err != nil || !strings.HasPrefix(pins["web:1"].Digest, "sha256:") || pins["web:1"].Registry != app.InProcess {
 		t.Fatalf("%+v, %v", pins, err)
 	}
@@ -139,8 +140,107 @@ func TestSandboxNoSuchDigest(t *testing.T) {
 // TestSandboxOnlyAnsweredDigests pins nothing of which no registry spoke.
 func TestSandboxOnlyAnsweredDigests(t *testing.T) {
 	e, a := swapApp(t, "web:1", "/bin/program", "")
-	pins, err := e.Publish(context.Background(), a, nil)
+	pins, err := e.Publish(context.Background(), a, true, nil)
 	if p := pins["web:1"]; err != nil || p.Digest != "" || !strings.Contains(p.Why, "this machine only") {
 		t.Errorf("%+v, %v", pins, err)
+	}
+}
+
+// TestSandboxPushesWhereAsked pushes to a registry only what the road came to, and
+// only where the command line names it.
+func TestSandboxPushesWhereAsked(t *testing.T) {
+	const host = "127.0.0.1:1"
+	e, a := swapApp(t, "web:1", "/bin/program", "steps: {registry: \""+host+"\"}\n")
+	publish := func(a *app.App, push bool) app.Pin {
+		t.Helper()
+		pins, err := e.Publish(t.Context(), a, push, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return pins["web:1"]
+	}
+	if p := publish(a, true); p.Digest != "" || !strings.Contains(p.Why, "road walk --registry "+host) {
+		t.Errorf("only road.yaml names it: %+v", p)
+	}
+	e.o.Registry = host
+	defer func() { e.o.Registry = "" }()
+	if p := publish(a, false); p.Digest == "" || p.Registry != app.InProcess || p.Name != "" {
+		t.Errorf("a variant: %+v", p)
+	}
+	// Nobody listens there: the failure shows that this, and only this, is pushed.
+	if p := publish(a, true); p.Digest != "" || !strings.Contains(p.Why, "cannot push "+host+"/web:1") {
+		t.Errorf("the road's own: %+v", p)
+	}
+}
+
+// TestTakeAll has two who share tags, named in another order, act in turn.
+func TestTakeAll(t *testing.T) {
+	h := &hub{busy: map[string]chan struct{}{}}
+	release, err := h.takeAll(t.Context(), []string{"b", "a", "b"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	soon, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+	defer cancel()
+	if _, err := h.takeAll(soon, []string{"c", "b"}); err == nil {
+		t.Error("a tag was taken twice")
+	}
+	release()
+	if _, err := h.takeAll(t.Context(), []string{"c", "b", "a"}); err != nil {
+		t.Error(err)
+	}
+}
+
+const twoPod = `apiVersion: v1
+kind: Pod
+metadata: {name: web}
+spec:
+  terminationGracePeriodSeconds: 0
+  containers:
+  - {name: web, image: "web:1", command: [/bin/program, hold]}
+  - {name: side, image: "side:1", command: [/bin/program, hold]}
+`
+
+// TestSandboxSidecarTag starts a pod on a fresh node with the sidecar that the
+// application has, whatever the sidecar's tag stood for, and lets nobody move that
+// tag meanwhile.
+func TestSandboxSidecarTag(t *testing.T) {
+	e := engineFor(t).(*engine)
+	program, err := os.ReadFile(e.o.Probe)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := "FROM scratch\nCOPY --chmod=755 program /bin/program\n"
+	a := inline(t, map[string]string{"pod.yaml": twoPod, "web/program": string(program), "side/program": string(program), "web/Dockerfile": file, "side/Dockerfile": file + "ENV SIDE=yes\n",
+		"road.yaml": "apiVersion: road/v1\nimages: {web: web, side: side}\n"})
+	d, err := e.Deploy(t.Context(), a, sandbox.DeployOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Stop(context.Background())
+	own := d.(*deployment)
+	stale, err := e.store.OCI(own.images["web:1"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := e.hub.Push(t.Context(), "side:1", stale); err != nil {
+		t.Fatal(err)
+	}
+	s := &source{d: own, w: a.Workload("pod/web"), t: sandbox.Target{Workload: "pod/web", Container: "web"}}
+	o, err := s.Overwrite(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	soon, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+	defer cancel()
+	if _, err := e.hub.take(soon, "side:1"); err == nil {
+		t.Error("the sidecar's tag could be taken")
+	}
+	img, err := s.pull(t.Context(), "side:1")
+	if err != nil || !slices.Contains(img.Config.Env, "SIDE=yes") {
+		t.Errorf("a fresh node gets %+v, %v", img, err)
+	}
+	if err := o.Restore(t.Context()); err != nil {
+		t.Error(err)
 	}
 }
