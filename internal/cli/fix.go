@@ -103,6 +103,9 @@ func readSeen(name string, a *app.App) (*app.Seen, error) {
 
 func (c *command) fixAll(src *source, ch chosen, seen *app.Seen, write bool) error {
 	c.passedBy(src)
+	if len(src.app.Workloads) == 0 {
+		return usage(fmt.Errorf("no Kubernetes workload found in %s", src.path), "give the folder that holds the manifests")
+	}
 	original := edit.Files(src.app.Files())
 	f := &fixer{command: c, source: src, app: src.app, files: edit.Files(src.app.Files()), changed: edit.Files{}, filter: ch.filter}
 	f.app.Seen = seen

@@ -240,6 +240,9 @@ unless --all is given.`,
 }
 
 func (c *command) endAll(all bool) error {
+	if os.Geteuid() != 0 {
+		return &fault{HostFault, errors.New("only root sees what runs and can end it"), "sudo road down"}
+	}
 	list, err := strays(c.ctx)
 	if err != nil {
 		return err

@@ -129,6 +129,15 @@ func (t *text) summary() {
 		works = t.bad.Render("the application is broken")
 	}
 	parts := []string{fmt.Sprintf("%s: 1.0 → %d.0", r.App, last.Number)}
+	out := 0
+	for _, s := range r.Stops {
+		if s.Status == walk.LeftOut {
+			out++
+		}
+	}
+	if out > 0 {
+		t.line(t.bad.Render(fmt.Sprintf("%d of %d steps left out", out, len(r.Stops)-1)))
+	}
 	if n := len(r.Matrix.Rows); n > 0 {
 		parts = append(parts, fmt.Sprintf("of %d attacks %s succeeded at 1.0 and %s at %d.0", n, t.number(len(r.SucceededAt(1))), t.number(len(r.SucceededAt(last.Number))), last.Number))
 	}
