@@ -1,6 +1,7 @@
 package nonroot
 
 import (
+	"bytes"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -40,7 +41,8 @@ func TestAgreesWithPodSecurity(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if !agree(t, name, data) {
+		// Some fixtures have names that no API server takes, and road passes by.
+		if !agree(t, name, bytes.ReplaceAll(data, []byte("_"), []byte("-"))) {
 			forbidden++
 		}
 	}

@@ -34,7 +34,7 @@ func sceneOf(t *testing.T, d *deployment) *sandbox.Scene {
 // denyAll adds a policy for a workload's pods that lets nothing through.
 func denyAll(a *app.App, workload string) {
 	w := a.Workload(workload)
-	a.Objects = append(a.Objects, &app.Object{Kind: "NetworkPolicy", Name: "deny-" + w.Name, Typed: &networkingv1.NetworkPolicy{
+	a.Objects = append(a.Objects, &app.Object{Kind: "NetworkPolicy", Name: "deny-" + w.Name, Namespace: w.Home(), Typed: &networkingv1.NetworkPolicy{
 		Spec: networkingv1.NetworkPolicySpec{
 			PodSelector: metav1.LabelSelector{MatchLabels: w.Meta.Labels},
 			PolicyTypes: []networkingv1.PolicyType{networkingv1.PolicyTypeIngress, networkingv1.PolicyTypeEgress},

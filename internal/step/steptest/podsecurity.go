@@ -1,6 +1,7 @@
 package steptest
 
 import (
+	"bytes"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -38,7 +39,8 @@ func AgreesWithPodSecurity(t *testing.T, s *step.Step, ids []string, pods ...str
 		if err != nil {
 			t.Fatal(err)
 		}
-		if !agree(t, s, checks, name, data) {
+		// Some fixtures have names that no API server takes, and road passes by.
+		if !agree(t, s, checks, name, bytes.ReplaceAll(data, []byte("_"), []byte("-"))) {
 			forbidden++
 		}
 	}
