@@ -39,7 +39,18 @@ type App struct {
 	// the choice "tags: stop" of road.yaml reads it.
 	Stop int
 
+	// Names holds the name of everything that was found below Root: also of files
+	// that were not read, of links and of folders. See Free.
+	Names map[string]bool
+
 	files map[string][]byte // what Files gives
+}
+
+// Free says whether a new file may have the name: nothing lies there, be it a file
+// that is none of the application's. What only a link leads to is not known here.
+func (a *App) Free(name string) bool {
+	_, read := a.files[name]
+	return !read && !a.Names[name]
 }
 
 // A Manifest is one file of Kubernetes objects, kept byte for byte.

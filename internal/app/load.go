@@ -33,7 +33,7 @@ func Load(root string) (*App, error) {
 		return nil, err
 	}
 	l := &loader{files: t.files, single: t.single, app: &App{
-		Root: t.root, Name: filepath.Base(t.root), Problems: t.problems, Seen: &Seen{},
+		Root: t.root, Name: filepath.Base(t.root), Problems: t.problems, Seen: &Seen{}, Names: t.names,
 	}}
 	if err := l.load(); err != nil {
 		return nil, err

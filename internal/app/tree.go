@@ -23,6 +23,7 @@ var skipped = []string{".git", "vendor", "node_modules"}
 type tree struct {
 	root     string
 	files    map[string][]byte
+	names    map[string]bool // everything that lies there, read or not
 	single   bool
 	problems []Problem
 }
@@ -34,7 +35,7 @@ func readTree(root string) (*tree, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &tree{root: root, files: map[string][]byte{}}
+	t := &tree{root: root, files: map[string][]byte{}, names: map[string]bool{}}
 	if !info.IsDir() {
 		t.root, t.single = filepath.Dir(root), true
 	}
@@ -52,6 +53,10 @@ func readTree(root string) (*tree, error) {
 		if t.files[name] == nil {
 			return nil, t.problems[0]
 		}
+		beside, _ := fs.ReadDir(dir.FS(), ".") // where it cannot be listed, nothing can be made
+		for _, e := range beside {
+			t.names[e.Name()] = true
+		}
 		return t, nil
 	}
 	err = fs.WalkDir(dir.FS(), ".", func(name string, e fs.DirEntry, err error) error {
@@ -66,6 +71,7 @@ func readTree(root string) (*tree, error) {
 
 // visit reads one file of the walk where it may matter.
 func (t *tree) visit(dir *os.Root, name string, e fs.DirEntry, err error) error {
+	t.names[name] = true
 	switch {
 	case err != nil && name == ".":
 		return err

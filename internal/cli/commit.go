@@ -177,7 +177,7 @@ func (k *keeper) untouched(before, after edit.Files) error {
 		case there && err != nil:
 			errs = append(errs, usage(err, ""))
 		case there && !old:
-			errs = append(errs, usage(fmt.Errorf("%s is there now and was not when the walk began: nothing more was written", place), ""))
+			errs = append(errs, usage(fmt.Errorf("%s is there already and is to be made: nothing more was written", place), "give what lies there another name, and walk again"))
 		case old && (!there || !bytes.Equal(was, now)):
 			errs = append(errs, usage(fmt.Errorf("%s was changed since the walk began: nothing more was written", place), "walk again; the diffs are in the report"))
 		}

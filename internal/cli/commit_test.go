@@ -10,6 +10,7 @@ import (
 	"syscall"
 	"testing"
 
+	"road/internal/app"
 	"road/internal/edit"
 	"road/internal/repo"
 	"road/internal/report"
@@ -98,7 +99,7 @@ func TestWriteBringsFilesBack(t *testing.T) {
 func TestWriteRefusesWhatChanged(t *testing.T) {
 	for name, c := range map[string]struct{ file, content, want string }{
 		"changed": {"web.yaml", "mine\n", "was changed since the walk began"},
-		"made":    {"policy.yaml", "mine\n", "is there now and was not"},
+		"made":    {"policy.yaml", "mine\n", "is there already"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			k, _, _ := brought(t, false)
@@ -276,5 +277,22 @@ func TestCommitWithoutGit(t *testing.T) {
 	_, err := repo.Open(context.Background(), k.root)
 	if err = repoFault(err); statusOf(err) != HostFault || !strings.HasPrefix(hintOf(err), "apt-get install git") {
 		t.Errorf("status %d: %v (%s)", statusOf(err), err, hintOf(err))
+	}
+}
+
+// fix makes no file where a link leads to one.
+func TestUnmade(t *testing.T) {
+	dir := t.TempDir()
+	place(t, dir, "web.json", "{}")
+	if err := os.Symlink(".", filepath.Join(dir, "profiles")); err != nil {
+		t.Fatal(err)
+	}
+	src := &source{path: dir, app: &app.App{Root: dir}}
+	err := unmade(src, nil, edit.Files{"profiles/web.json": nil, "new.yaml": nil})
+	if statusOf(err) != BadInput || !strings.Contains(err.Error(), "web.json is there already") || strings.Contains(err.Error(), "new.yaml") {
+		t.Errorf("got %v", err)
+	}
+	if err := unmade(src, edit.Files{"profiles/web.json": nil}, edit.Files{"profiles/web.json": nil}); err != nil {
+		t.Errorf("a file that was read: %v", err)
 	}
 }

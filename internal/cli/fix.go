@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
@@ -155,7 +156,7 @@ func (f *fixer) step(s *step.Step) error {
 	if err != nil {
 		return fmt.Errorf("the fix of %s does not load: %w", s.Name, err)
 	}
-	a.Seen = f.app.Seen
+	a.Seen, a.Names = f.app.Seen, f.app.Names
 	f.forget(a)
 	for _, c := range f.filter.choices() {
 		a.Config.Choose(c.Step, c.Key, c.Value)
@@ -210,6 +211,22 @@ func (f *fixer) forget(a *app.App) {
 	}
 }
 
+// unmade refuses new files, those that before lacks, where something lies: it was
+// made meanwhile, or a link leads to it.
+func unmade(src *source, before, after edit.Files) error {
+	var errs []error
+	for _, name := range sorted(after) {
+		if _, old := before[name]; old {
+			continue
+		}
+		if _, err := os.Lstat(filepath.Join(src.app.Root, filepath.FromSlash(name))); !errors.Is(err, fs.ErrNotExist) {
+			errs = append(errs, usage(fmt.Errorf("%s is there already and is to be made: nothing was written", src.place(app.Pos{File: name})),
+				"give what lies there another name"))
+		}
+	}
+	return errors.Join(errs...)
+}
+
 func (f *fixer) output(src *source, original edit.Files, write bool) error {
 	before := edit.Files{}
 	for name := range f.changed {
@@ -223,6 +240,9 @@ func (f *fixer) output(src *source, original edit.Files, write bool) error {
 			f.say("road: hint: the diff is for the folder %s: git -C %[1]s apply, or patch -p1 -d %[1]s", f.source.app.Root)
 		}
 		_, err := io.WriteString(f.stdout, edit.Diff(under(below, before), under(below, f.changed)))
+		return err
+	}
+	if err := unmade(src, before, f.changed); err != nil {
 		return err
 	}
 	if err := edit.Write(src.app.Root, f.changed); err != nil {

@@ -135,7 +135,7 @@ func quoted(name string) string {
 func create(a *app.App, taken map[string]bool, p *place, base, text string) []edit.Edit {
 	dir := path.Dir(p.workloads[0].File)
 	file := path.Join(dir, base+".yaml")
-	there := func(f string) bool { _, ok := a.Files()[f]; return ok || taken[f] }
+	there := func(f string) bool { return !a.Free(f) || taken[f] }
 	for i := 2; there(file); i++ {
 		file = path.Join(dir, fmt.Sprintf("%s-%d.yaml", base, i))
 	}

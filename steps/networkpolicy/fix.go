@@ -101,13 +101,12 @@ func freeName(taken map[string]bool, namespace string, names ...string) string {
 
 // freeFile names a file of a folder that is not there yet.
 func freeFile(a *app.App, dir string) string {
-	files := a.Files()
 	for i := 1; ; i++ {
 		file := path.Join(dir, "networkpolicy.yaml")
 		if i > 1 {
 			file = path.Join(dir, fmt.Sprintf("networkpolicy-%d.yaml", i))
 		}
-		if _, there := files[file]; !there {
+		if a.Free(file) {
 			return file
 		}
 	}

@@ -159,14 +159,14 @@ func namesOf(a *app.App) namer {
 }
 
 // name names the profile of a container after its workload, and after itself
-// where the workload has several.
-func (n namer) name(c *app.Container) string {
+// where the workload has several. No file of that name lies beside the workload's.
+func (n namer) name(a *app.App, c *app.Container) string {
 	base := clean(c.Workload.Name)
 	if len(c.Workload.Pod.Containers)+len(c.Workload.Pod.InitContainers) > 1 {
 		base += "-" + clean(c.Spec.Name)
 	}
 	for i, candidate := 2, base; ; i++ {
-		if file := "profiles/" + candidate + ".json"; !n[file] {
+		if file := "profiles/" + candidate + ".json"; !n[file] && a.Free(path.Join(path.Dir(c.Workload.File), file)) {
 			n[file] = true
 			return file
 		}
@@ -193,7 +193,7 @@ func fixProfiles(a *app.App, w *app.Workload, names namer) (edits []edit.Edit, g
 		if s == nil || len(s.Names) == 0 {
 			continue
 		}
-		file := names.name(c)
+		file := names.name(a, c)
 		got[c.Path.String()] = true
 		edits = append(edits, edit.Edit{File: path.Join(path.Dir(w.File), file), Create: profileFor(s).render(), For: w.ID()})
 		edits = append(edits, refer(c, file, comment(s))...)

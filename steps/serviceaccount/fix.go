@@ -62,8 +62,7 @@ func firstOf(w *app.Workload) string {
 // there yet.
 func newFile(a *app.App, w *app.Workload, edits []edit.Edit) string {
 	taken := func(name string) bool {
-		_, there := a.Files()[name]
-		return there || slices.ContainsFunc(edits, func(e edit.Edit) bool { return e.File == name })
+		return !a.Free(name) || slices.ContainsFunc(edits, func(e edit.Edit) bool { return e.File == name })
 	}
 	base := path.Join(path.Dir(w.File), w.Name+"-service-account")
 	name := base + ".yaml"
