@@ -57,3 +57,21 @@ func TestMedian(t *testing.T) {
 		}
 	}
 }
+
+// A median that a third of the pairs contradict decides nothing.
+func TestUnclear(t *testing.T) {
+	g := goal{least: 1}
+	for _, tt := range []struct {
+		pairs []float64
+		want  string
+	}{
+		{[]float64{1, 1, 1, 0.9}, "met"},
+		{[]float64{1, 1, 0.9}, "unclear"},
+		{[]float64{0.9, 0.9, 0.9, 2}, "NOT MET"},
+		{[]float64{0.9, 0.9, 2}, "unclear"},
+	} {
+		if _, got := g.of(tt.pairs); got != tt.want {
+			t.Errorf("%v: %s, want %s", tt.pairs, got, tt.want)
+		}
+	}
+}

@@ -49,16 +49,13 @@ func check(ctx context.Context, road string) error {
 		short, long, ratios = append(short, a.seconds), append(long, b.seconds), append(ratios, b.seconds/a.seconds)
 		work, memory, double = append(work, b.cpu/a.cpu), append(memory, a.peak), append(double, b.peak)
 	}
-	m := median(ratios)
-	row("check: twice the files, time", m, fmt.Sprintf("%.2f x", m), goal{most: 2},
-		fmt.Sprintf("%s in %d pairs; %.3f s for 300 files, %.3f s for 600", spread(ratios), len(ratios), median(short), median(long)))
-	m = median(work)
-	row("check: twice the files, processor time", m, fmt.Sprintf("%.2f x", m), goal{}, spread(work)+"; others disturb it less than the time")
+	ratio("check: twice the files, time", ratios, goal{most: 2}, fmt.Sprintf("%.3f s for 300 files, %.3f s for 600", median(short), median(long)))
+	ratio("check: twice the files, processor time", work, goal{}, "others disturb it less than the time")
 	idle, err := measure(exec.CommandContext(ctx, road, "version"), 0)
 	if err != nil {
 		return err
 	}
-	m = median(memory)
+	m := median(memory)
 	row("check: 300 files, 500 documents, peak memory", m, fmt.Sprintf("%.1f MiB", m), goal{most: 50, unit: " MiB"},
 		fmt.Sprintf("%.1f MiB for 600 files; road version alone %.1f MiB", median(double), idle.peak))
 	return checkStreams(ctx, road)

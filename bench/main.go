@@ -123,16 +123,23 @@ func inside(ctx context.Context, o options) (err error) {
 	return errors.Join(errs...)
 }
 
-// part runs one and says first how busy others keep the machine, because a
-// figure from a busy machine is none.
+// part runs one and says before and after how busy others keep the machine,
+// because a figure from a busy machine is none.
 func part(ctx context.Context, name string, f func(context.Context) error) error {
+	if err := noteOthers(name + ": before it"); err != nil {
+		return err
+	}
+	if err := f(ctx); err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	return noteOthers(name + ": after it")
+}
+
+func noteOthers(when string) error {
 	busy, err := othersBusy()
 	if err != nil {
 		return err
 	}
-	note("%s: before it, others kept %.1f processors busy", name, busy)
-	if err := f(ctx); err != nil {
-		return fmt.Errorf("%s: %w", name, err)
-	}
+	note("%s, others kept %.1f processors busy", when, busy)
 	return nil
 }

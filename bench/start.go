@@ -90,10 +90,8 @@ func start(ctx context.Context, e sandbox.Engine, o options) (err error) {
 		pods, deployed, ready = append(pods, p.answered.Seconds()), append(deployed, p.deployed.Seconds()), append(ready, p.ready.Seconds())
 		bare, ratios = append(bare, r.Seconds()), append(ratios, p.answered.Seconds()/r.Seconds())
 	}
-	m := median(ratios)
-	row("start: one-container pod, against bare runc run", m, fmt.Sprintf("%.2f x", m), goal{most: 2},
-		fmt.Sprintf("%s in %d pairs; %.0f ms the pod (created after %.0f, ready after %.0f), %.0f ms runc",
-			spread(ratios), o.pairs, 1000*median(pods), 1000*median(deployed), 1000*median(ready), 1000*median(bare)))
+	ratio("start: one-container pod, against bare runc run", ratios, goal{most: 2},
+		fmt.Sprintf("%.0f ms the pod (created after %.0f, ready after %.0f), %.0f ms runc", 1000*median(pods), 1000*median(deployed), 1000*median(ready), 1000*median(bare)))
 	return nil
 }
 

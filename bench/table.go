@@ -46,6 +46,29 @@ func head() {
 	printRow("figure", "seen", "goal", "", "")
 }
 
+// of judges the median of pairs. Where more than a quarter of the pairs say the
+// opposite, nothing is clear.
+func (g goal) of(pairs []float64) (bound, outcome string) {
+	bound, outcome = g.text(median(pairs))
+	agree := 0
+	for _, v := range pairs {
+		if _, one := g.text(v); one == outcome {
+			agree++
+		}
+	}
+	if 4*agree < 3*len(pairs) {
+		outcome = "unclear"
+	}
+	return bound, outcome
+}
+
+// ratio prints the median of pairs beside its goal, with their spread.
+func ratio(name string, pairs []float64, g goal, more string) {
+	bound, outcome := g.of(pairs)
+	printRow(name, fmt.Sprintf("%.3f x", median(pairs)), bound, outcome,
+		fmt.Sprintf("%.2f to %.2f in %d pairs; %s", slices.Min(pairs), slices.Max(pairs), len(pairs), more))
+}
+
 // row prints a figure beside its goal; v is its number, seen how it is written.
 func row(name string, v float64, seen string, g goal, more string) {
 	bound, outcome := g.text(v)
@@ -115,9 +138,4 @@ func median(values []float64) float64 {
 		return s[len(s)/2]
 	}
 	return (s[len(s)/2-1] + s[len(s)/2]) / 2
-}
-
-// spread gives "0.93 to 1.04".
-func spread(values []float64) string {
-	return fmt.Sprintf("%.2f to %.2f", slices.Min(values), slices.Max(values))
 }
