@@ -325,6 +325,15 @@ type Host interface {
 // road.yaml names none.
 var ErrNoHole = errors.New("the application has no such hole (road.yaml: foothold)")
 
+// A LackError says that the engine turned out to lack a power when it was wanted.
+type LackError struct {
+	Power  Power
+	Reason string
+}
+
+// Error names the power and the reason.
+func (e *LackError) Error() string { return "no " + string(e.Power) + ": " + e.Reason }
+
 // A HostError says that this host, not the application, stands in the way.
 type HostError struct {
 	Err  error

@@ -20,11 +20,16 @@ func (w *walker) trace(ctx context.Context, l *lane, p planned, stop *Stop) erro
 		return nil
 	}
 	if why, lacks := w.report.Engine.Lacks[sandbox.Audit]; lacks {
-		w.cannotTrace(l.app, allOf(l.app), "system calls cannot be recorded on this host: "+why)
+		w.cannotTrace(l.app, allOf(l.app), notRecorded+why)
 		return nil
 	}
 	for try := 1; ; try++ {
 		fault, err := w.traceOnce(ctx, l, stop)
+		var lack *sandbox.LackError
+		if errors.As(err, &lack) {
+			w.cannotTrace(l.app, allOf(l.app), notRecorded+lack.Reason)
+			return nil
+		}
 		if err != nil || fault == "" {
 			return err
 		}
@@ -34,6 +39,8 @@ func (w *walker) trace(ctx context.Context, l *lane, p planned, stop *Stop) erro
 		}
 	}
 }
+
+const notRecorded = "system calls cannot be recorded on this host: "
 
 // traceOnce gives why nothing was learned, "" where something was; an error ends
 // the walk.

@@ -73,7 +73,7 @@ func (b *baseline) measure(ctx context.Context, e *engine, p *pod.Pod, container
 	if b.names != nil {
 		return b.names, nil
 	}
-	log, err := audit.Begin(ctx, e.inHost)
+	log, err := e.beginLog(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -9,6 +9,7 @@ import (
 
 	"road/internal/app"
 	"road/internal/probe"
+	"road/internal/sandbox"
 	"road/internal/sandbox/oci/audit"
 	"road/internal/sandbox/oci/filter"
 	"road/internal/sandbox/oci/pod"
@@ -19,6 +20,14 @@ import (
 
 // inHost calls f in the host's network namespace, where the audit channel is.
 func (e *engine) inHost(f func() error) error { return world.InNS(e.w.HostNet, f) }
+
+// beginLog begins to record system calls, where that may be.
+func (e *engine) beginLog(ctx context.Context) (*audit.Log, error) {
+	if why := e.w.AuditFault; why != "" {
+		return nil, errors.New(why)
+	}
+	return audit.Begin(ctx, e.inHost)
+}
 
 // ProveAudit says why system calls cannot be recorded on this host, "" where they
 // can. It is for a process outside of a world.
@@ -39,7 +48,10 @@ func tracedName(workload, container string) string { return workload + " " + con
 
 // beginTrace begins to record the deployment's system calls; its Stop ends that.
 func (d *deployment) beginTrace(ctx context.Context) error {
-	log, err := audit.Begin(ctx, d.e.inHost)
+	if why := audit.Prove(ctx, d.e.w.AuditFault, d.e.inHost); why != "" {
+		return &sandbox.LackError{Power: sandbox.Audit, Reason: why}
+	}
+	log, err := d.e.beginLog(ctx)
 	if err != nil {
 		return fmt.Errorf("record system calls: %w", err)
 	}

@@ -1,16 +1,20 @@
 // Package audit reads which system calls containers make: a seccomp filter
 // whose rules log (SCMP_ACT_LOG) has the kernel write an audit record of each
 // call, and the records are read from the audit subsystem's multicast group. No
-// audit daemon is needed, and one that runs is not disturbed.
+// audit daemon is needed, and where one runs Fault forbids it: it would get every
+// record too.
 //
 // The group shows the records of every process on the host. They are told apart
 // by the audit session, a number that the kernel never gives twice: Mark begins
 // one on the calling thread, and everything that is started from that thread
 // carries it on, in whatever PID namespace.
 //
-// A record that got lost would make a filter that is too tight, so every loss is
-// found and makes the whole Log invalid: a receive buffer that ran over, and a
-// gap in the kernel's serial numbers between two records of our own making.
+// A record that got lost would make a filter that is too tight, so a loss makes the
+// whole Log invalid: a receive buffer that ran over, and a gap in the kernel's
+// serial numbers between two records of our own making. Two losses leave no gap
+// and are not found: a process that waited in vain for room in the kernel's queue,
+// which takes a minute unless the host was set otherwise, and a rule of the host's
+// that excludes some records of seccomp, but not all.
 package audit
 
 import (
