@@ -46,7 +46,7 @@ func execute(ctx context.Context, a *agent, args probe.ExecArgs) (any, error) {
 			return nil, err
 		}
 		a.hold(p.kill)
-		return probe.ExecResult{PID: cmd.Process.Pid}, nil
+		return probe.ExecResult{PID: p.cmd.Process.Pid}, nil
 	}
 	cmd.Stdout, cmd.Stderr = out, out
 	cmd.WaitDelay = 100 * time.Millisecond // for a daemon that keeps the pipe open
@@ -54,7 +54,7 @@ func execute(ctx context.Context, a *agent, args probe.ExecArgs) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	result := probe.ExecResult{PID: cmd.Process.Pid}
+	result := probe.ExecResult{PID: p.cmd.Process.Pid}
 	timer := time.NewTimer(limit)
 	defer timer.Stop()
 	select {
@@ -129,7 +129,7 @@ func start(cmd *exec.Cmd) (*process, error) {
 		for try := 0; errors.Is(err, syscall.ETXTBSY) && try < 50; try++ {
 			time.Sleep(10 * time.Millisecond)
 			cmd = &exec.Cmd{Path: cmd.Path, Args: cmd.Args, Env: cmd.Env, Dir: cmd.Dir, SysProcAttr: cmd.SysProcAttr,
-				Stdin: cmd.Stdin, Stdout: cmd.Stdout, Stderr: cmd.Stderr, ExtraFiles: cmd.ExtraFiles}
+				Stdin: cmd.Stdin, Stdout: cmd.Stdout, Stderr: cmd.Stderr, ExtraFiles: cmd.ExtraFiles, WaitDelay: cmd.WaitDelay}
 			p.cmd = cmd
 			err = cmd.Start()
 		}

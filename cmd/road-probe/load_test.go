@@ -212,3 +212,25 @@ func TestUserNS(t *testing.T) {
 		t.Errorf("the child is in our own namespace: %s, %v", ours, err)
 	}
 }
+
+// TestExecOfABusyFile has a program start that somebody still holds open for
+// writing, once he lets go.
+func TestExecOfABusyFile(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "busy")
+	b, err := os.ReadFile("/bin/true")
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.OpenFile(name, os.O_CREATE|os.O_WRONLY, 0o755)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.Write(b); err != nil {
+		t.Fatal(err)
+	}
+	time.AfterFunc(100*time.Millisecond, func() { f.Close() })
+	var result probe.ExecResult
+	if err := startAgent(t).Do(t.Context(), probe.Exec, probe.ExecArgs{Argv: []string{name}}, &result); err != nil || result.PID == 0 || result.Status != 0 {
+		t.Errorf("%+v, %v", result, err)
+	}
+}

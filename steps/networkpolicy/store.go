@@ -129,9 +129,16 @@ const patience = 5 * quiet
 // talk sends what is to be sent and reads until the other side hangs up. Only the
 // time-out of a connection that did not come about is one to isTimeout.
 func talk(ctx context.Context, from sandbox.Host, addr string, send []byte) ([]byte, error) {
-	limit, cancel := context.WithTimeout(ctx, quiet)
-	defer cancel()
-	c, err := from.DialContext(limit, "tcp4", addr)
+	var c net.Conn
+	var err error
+	for range 3 { // a busy machine may take longer for the name alone
+		limit, cancel := context.WithTimeout(ctx, quiet)
+		c, err = from.DialContext(limit, "tcp4", addr)
+		cancel()
+		if err == nil || !strings.Contains(err.Error(), "lookup ") {
+			break
+		}
+	}
 	if err != nil {
 		return nil, err
 	}

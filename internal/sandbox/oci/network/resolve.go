@@ -63,8 +63,24 @@ func (e *Endpoint) resolve(ctx context.Context, name string) ([]netip.Addr, erro
 	return nil, &net.DNSError{Err: "no such host", Name: name, Server: dnsServer.String(), IsNotFound: true}
 }
 
+// tries is how often a question is asked that gets no answer, as resolvers do: a
+// datagram may be lost where rules are replaced or a queue is full.
+const tries = 3
+
 // ask asks cluster DNS from the endpoint.
-func (e *Endpoint) ask(ctx context.Context, name string) (*dns.Msg, error) {
+func (e *Endpoint) ask(ctx context.Context, name string) (m *dns.Msg, err error) {
+	for range tries {
+		limit, cancel := context.WithTimeout(ctx, dnsPatience/tries)
+		m, err = e.askOnce(limit, name)
+		cancel()
+		if err == nil || ctx.Err() != nil {
+			break
+		}
+	}
+	return m, err
+}
+
+func (e *Endpoint) askOnce(ctx context.Context, name string) (*dns.Msg, error) {
 	q := new(dns.Msg).SetQuestion(name, dns.TypeA)
 	q.SetEdns0(1232, false)
 	return exchangeContext(ctx, q, func(ctx context.Context, network string) (net.Conn, error) {

@@ -98,7 +98,10 @@ func (a *attempt) likeServer() (specs.Process, string) {
 	}
 	now, err := readIdentity(string(b))
 	was := a.started()
-	if err != nil || !now.settled || same(now, was) {
+	// Who may do more than what the runtime started is not the server yet, but the
+	// runtime on its way there.
+	more := now.permitted&^was.permitted != 0 || now.bounding&^was.bounding != 0
+	if err != nil || !now.settled || more || same(now, was) {
 		return process, ""
 	}
 	root := uint32(a.p.root())
