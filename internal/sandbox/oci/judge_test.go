@@ -26,16 +26,16 @@ func judged(t *testing.T) *engine {
 	if out, err := c.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	e, err := New(t.Context(), Options{Probe: os.Getenv(probeVariable), Offline: true, Admission: program})
-	if err != nil {
-		t.Fatal(err)
-	}
+	// A world has one network, so the engine is that of the other tests.
+	e := engineFor(t).(*engine)
+	e.o.Admission = program
 	t.Cleanup(func() {
-		if err := e.Close(); err != nil {
-			t.Error(err)
+		if e.judged != nil {
+			e.judged.Close()
+			e.judged = nil
 		}
 	})
-	return e.(*engine)
+	return e
 }
 
 const labelled = `apiVersion: v1
@@ -63,6 +63,7 @@ func TestSandboxRefusedPod(t *testing.T) {
 	e := judged(t)
 	a := pods(t, `{hostPID: true, containers: [{name: web, image: web, securityContext: {privileged: true}}]}`)
 	e.prepared[a] = nil
+	defer delete(e.prepared, a)
 	d := &deployment{e: e, app: a, group: "test"}
 	err := d.join(t.Context(), a.Workloads[0], 0)
 	var n *sandbox.NotReadyError

@@ -128,7 +128,7 @@ func TestSandboxStandIns(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if got := askAPI(t, d, string(token.Data), ca.Data); !strings.Contains(got, `User \"system:serviceaccount:default:default\" cannot list resource \"secrets\"`) {
+	if got := askAPI(t, d, string(token.Data), ca.Data); !strings.Contains(got, `User \"system:serviceaccount:road:default\" cannot list resource \"secrets\"`) {
 		t.Errorf("the API server answers %q", got)
 	}
 	if got := askAPI(t, d, string(token.Data)+"x", ca.Data); !strings.Contains(got, `"Unauthorized"`) {
