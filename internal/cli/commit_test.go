@@ -9,6 +9,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"road/internal/app"
 	"road/internal/edit"
@@ -201,18 +202,20 @@ func TestInterruptedBeforeWriting(t *testing.T) {
 	}
 }
 
-// An interruption in the middle leaves whole commits and the files of the last.
-func TestCommitInterrupted(t *testing.T) {
-	k, _, git := brought(t, true)
+// interrupted brings the stops, interrupted while the hook is at work, and wants
+// the first of them committed and the work tree as that commit says.
+func interrupted(t *testing.T, k *keeper, git func(...string) string, hook, script string) {
+	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	k.ctx = ctx
-	place(t, filepath.Join(k.root, ".git/hooks"), "pre-commit", "#!/bin/sh\ngrep -q three web.yaml || exit 0\ntouch .git/here; sleep 2\n")
+	place(t, filepath.Join(k.root, ".git/hooks"), hook, script)
 	go func() {
 		for ctx.Err() == nil {
 			if _, err := os.Stat(filepath.Join(k.root, ".git/here")); err == nil {
 				cancel()
 			}
+			time.Sleep(time.Millisecond)
 		}
 	}()
 	if err := k.bring(nil); statusOf(err) != Interrupted {
@@ -225,6 +228,12 @@ func TestCommitInterrupted(t *testing.T) {
 		t.Errorf("afterwards:\n%s", got)
 	}
 	wantFile(t, k, "web.yaml", "two\n")
+}
+
+// An interruption in the middle leaves whole commits and the files of the last.
+func TestCommitInterrupted(t *testing.T) {
+	k, _, git := brought(t, true)
+	interrupted(t, k, git, "pre-commit", "#!/bin/sh\ngrep -q three web.yaml || exit 0\ntouch .git/here; sleep 2\n")
 	wantFile(t, k, "policy.yaml", "")
 }
 
@@ -232,27 +241,7 @@ func TestCommitInterrupted(t *testing.T) {
 // work tree is as the commit says.
 func TestCommitInterruptedAfterwards(t *testing.T) {
 	k, _, git := brought(t, true)
-	ctx, cancel := context.WithCancel(context.Background())
-	defer cancel()
-	k.ctx = ctx
-	place(t, filepath.Join(k.root, ".git/hooks"), "post-commit", "#!/bin/sh\ntouch .git/here; sleep 2\n")
-	go func() {
-		for ctx.Err() == nil {
-			if _, err := os.Stat(filepath.Join(k.root, ".git/here")); err == nil {
-				cancel()
-			}
-		}
-	}()
-	if err := k.bring(nil); statusOf(err) != Interrupted {
-		t.Errorf("status %d: %v", statusOf(err), err)
-	}
-	if got := git("log", "--format=%s"); got != "road: do a (a)\none" {
-		t.Errorf("log:\n%s", got)
-	}
-	if got := git("status", "--short"); got != "" {
-		t.Errorf("afterwards:\n%s", got)
-	}
-	wantFile(t, k, "web.yaml", "two\n")
+	interrupted(t, k, git, "post-commit", "#!/bin/sh\ntouch .git/here; sleep 2\n")
 	if c := k.got.Report.Stops[1].Commit; c == nil || c.SHA != git("rev-parse", "HEAD") {
 		t.Errorf("the report names the commit %+v", c)
 	}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -124,4 +126,25 @@ func OnVolume(a *app.App, c *app.Container, dir string) bool {
 		}
 	}
 	return false
+}
+
+// RootDirs gives the directories of the attacked container's root file system in
+// which files are put first: the one in which the application runs, then those for
+// temporary files; none on a volume.
+func RootDirs(s *sandbox.Scene) ([]string, error) {
+	c := Container(s)
+	if c == nil {
+		return nil, fmt.Errorf("%s has no container %q", s.Target.Workload, s.Target.Container)
+	}
+	work := c.Spec.WorkingDir
+	if work == "" {
+		work = s.App.Seen.Images[c.Spec.Image].WorkingDir
+	}
+	var dirs []string
+	for _, d := range []string{path.Clean("/" + work), "/tmp", "/var/tmp"} {
+		if !OnVolume(s.App, c, d) && !slices.Contains(dirs, d) {
+			dirs = append(dirs, d)
+		}
+	}
+	return dirs, nil
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"path"
-	"slices"
 	"strings"
 
 	"road/internal/probe"
@@ -57,20 +56,11 @@ func diskFill(ctx context.Context, s *sandbox.Scene) (step.Outcome, error) {
 // root file system in which files are put first, and every emptyDir. Claims are
 // a disk of their own.
 func diskPlaces(s *sandbox.Scene) ([]string, error) {
+	dirs, err := step.RootDirs(s)
+	if err != nil {
+		return nil, err
+	}
 	c := step.Container(s)
-	if c == nil {
-		return nil, fmt.Errorf("%s has no container %q", s.Target.Workload, s.Target.Container)
-	}
-	work := c.Spec.WorkingDir
-	if work == "" {
-		work = s.App.Seen.Images[c.Spec.Image].WorkingDir
-	}
-	var dirs []string
-	for _, d := range []string{path.Clean("/" + work), "/tmp", "/var/tmp"} {
-		if !step.OnVolume(s.App, c, d) && !slices.Contains(dirs, d) {
-			dirs = append(dirs, d)
-		}
-	}
 	onDisk := map[string]bool{}
 	for _, v := range c.Workload.Pod.Volumes {
 		onDisk[v.Name] = v.EmptyDir != nil && v.EmptyDir.Medium == corev1.StorageMediumDefault

@@ -73,19 +73,9 @@ var attacks = []step.Attack{
 // rootDirs gives the directories in which a tool would be saved: the one in
 // which the application runs, then those for temporary files; none on a volume.
 func rootDirs(s *sandbox.Scene) ([]string, error) {
-	c := step.Container(s)
-	if c == nil {
-		return nil, fmt.Errorf("%s has no container %q", s.Target.Workload, s.Target.Container)
-	}
-	work := c.Spec.WorkingDir
-	if work == "" {
-		work = s.App.Seen.Images[c.Spec.Image].WorkingDir
-	}
-	var dirs []string
-	for _, d := range []string{path.Clean("/" + work), "/tmp", "/var/tmp"} {
-		if !step.OnVolume(s.App, c, d) && !slices.Contains(dirs, d) {
-			dirs = append(dirs, d)
-		}
+	dirs, err := step.RootDirs(s)
+	if err != nil {
+		return nil, err
 	}
 	if len(dirs) == 0 {
 		return nil, errors.New("the application's directory and those for temporary files are on volumes")

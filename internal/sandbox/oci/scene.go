@@ -267,9 +267,12 @@ func (d *deployment) own(ctx context.Context, w *app.Workload, o memberOptions) 
 }
 
 // copyLive copies what a server works on: a file that it renames meanwhile makes
-// the copy fail, and the next one most likely not.
+// the copy fail, and the next one, a little later each time, most likely not.
 func copyLive(ctx context.Context, from, to string) (err error) {
-	for range 5 {
+	for i := range 6 {
+		if i > 0 {
+			time.Sleep(10 * time.Millisecond << i)
+		}
 		if err = copyTree(ctx, from, to); err == nil || ctx.Err() != nil {
 			return err
 		}
