@@ -179,8 +179,10 @@ func wrap(words []string, width int, br string) string {
 // config gives the instructions that say how the image runs, as they held before.
 func (t *target) config(p *plan) []string {
 	var out []string
-	if env := p.env(t.escape()); len(env) > 0 {
-		out = append(out, "ENV "+strings.Join(env, " "))
+	live := t.live()
+	fixed, fromArgs := p.env(t.escape(), live)
+	if len(fixed) > 0 {
+		out = append(out, "ENV "+strings.Join(fixed, " "))
 	}
 	chain := t.file.Chain(t.stage)
 	var copied []string
@@ -192,7 +194,7 @@ func (t *target) config(p *plan) []string {
 			}
 		}
 	}
-	if strings.Contains(strings.Join(copied, ""), "$") {
+	if len(fromArgs) > 0 || strings.Contains(strings.Join(copied, ""), "$") {
 		for _, s := range slices.Backward(chain) {
 			for _, in := range s.Instructions {
 				if in.Name == "ARG" {
@@ -200,6 +202,9 @@ func (t *target) config(p *plan) []string {
 				}
 			}
 		}
+	}
+	if len(fromArgs) > 0 {
+		out = append(out, "ENV "+strings.Join(fromArgs, " "))
 	}
 	out = append(out, copied...)
 	if w := p.facts.WorkingDir; w != "" && w != "/" {
@@ -223,9 +228,9 @@ const usualPath = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:
 // forBuilding are variables that only matter while an image is built.
 var forBuilding = regexp.MustCompile(`^(DEBIAN_FRONTEND|GO111MODULE|GOARCH|GOCACHE|GOFLAGS|GOLANG_VERSION|GOMODCACHE|GONOSUMDB|GOOS|GOPATH|GOPRIVATE|GOPROXY|GOROOT|GOSUMDB|GOTOOLCHAIN|CGO_[A-Z]+)=`)
 
-// env gives the image's variables that a running application can see the use of.
-func (p *plan) env(escape string) []string {
-	var out []string
+// env gives the image's variables that a running application can see the use of:
+// those with their value, and those that are live.
+func (p *plan) env(escape string, live map[string]string) (out, fromArgs []string) {
 	for _, kv := range p.facts.Env {
 		if strings.HasPrefix(kv, "PATH=") {
 			kv = p.path(kv)
@@ -234,12 +239,16 @@ func (p *plan) env(escape string) []string {
 			continue
 		}
 		name, value, _ := strings.Cut(kv, "=")
+		if as, ok := live[name]; ok {
+			fromArgs = append(fromArgs, name+"="+as)
+			continue
+		}
 		if !envPlain.MatchString(value) {
 			value = `"` + strings.NewReplacer(escape, escape+escape, `"`, escape+`"`, `$`, escape+`$`).Replace(value) + `"`
 		}
 		out = append(out, name+"="+value)
 	}
-	return out
+	return out, fromArgs
 }
 
 // path leaves the folder of Go's own tools out of PATH where the programs are
