@@ -179,7 +179,7 @@ func wrap(words []string, width int, br string) string {
 // config gives the instructions that say how the image runs, as they held before.
 func (t *target) config(p *plan) []string {
 	var out []string
-	live := t.live()
+	live := t.live(p.facts.Env)
 	fixed, fromArgs := p.env(t.escape(), live)
 	if len(fixed) > 0 {
 		out = append(out, "ENV "+strings.Join(fixed, " "))
