@@ -23,6 +23,7 @@ func TestSandboxOneContainer(t *testing.T) {
 	p := launch(t, o)
 	ready(t, p)
 	t.Logf("ready after %v", time.Since(began))
+	waitLog(t, p, "listening") // it passes through a pipe
 	if got := p.Logs("web", 10); got != "hello, $(NOBODY)\nlistening" {
 		t.Errorf("log %q", got)
 	}
