@@ -207,8 +207,8 @@ type Scene struct {
 
 	// CodeAs says who the attacker's code is where that is not who the manifest and
 	// the image say, "" otherwise: "uid 999, gid 999: the entry point drops root".
-	// Code is what the server is.
-	CodeAs string
+	// Code is what the server is; before the first Code nobody knows.
+	CodeAs func() string
 
 	// Fresh gives the scene of another pod of its own, from the same spec with
 	// mods; Close ends it.

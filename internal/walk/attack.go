@@ -271,9 +271,6 @@ func (w *walker) setUp(ctx context.Context, s *scenery, dep sandbox.Deployment, 
 	if s.scene, s.err = dep.Scene(limit, p.target, p.fresh); s.scene != nil {
 		s.scene.First = w.original.app
 	}
-	if s.err == nil && s.scene.CodeAs != "" {
-		w.noteOnce(fmt.Sprintf("%s: code inside acts as the server does, as %s", targetName(p.target), s.scene.CodeAs))
-	}
 }
 
 func (s *scenery) close() {
@@ -328,6 +325,9 @@ func (w *walker) act(ctx context.Context, a *step.Attack, scene *sandbox.Scene) 
 	limit, cancel := context.WithTimeout(ctx, w.o.Attack)
 	defer cancel()
 	out, err := a.Run(limit, scene)
+	if scene.CodeAs != nil && scene.CodeAs() != "" {
+		w.noteOnce(fmt.Sprintf("%s: code inside acts as the server does, as %s", targetName(scene.Target), scene.CodeAs()))
+	}
 	if scene.Under != nil && a.Transport == step.Code && scene.Under() != "" {
 		out.Evidence = strings.TrimSpace(out.Evidence + "\n" + scene.Under())
 	}

@@ -135,7 +135,7 @@ func (d *memoryDeployment) Scene(_ context.Context, t sandbox.Target, _ bool, _ 
 	if d.claims == "walk" {
 		d.m.t.Error("what is walked is attacked")
 	}
-	return &sandbox.Scene{App: d.app, Target: t, CodeAs: d.m.codeAs}, nil
+	return &sandbox.Scene{App: d.app, Target: t, CodeAs: func() string { return d.m.codeAs }}, nil
 }
 
 func (d *memoryDeployment) Learn(_ context.Context, s *app.Seen) error {

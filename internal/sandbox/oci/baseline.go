@@ -3,7 +3,6 @@ package oci
 import (
 	"context"
 	"fmt"
-	"io"
 	"path"
 	"path/filepath"
 	"strings"
@@ -39,7 +38,7 @@ type baseline struct {
 // start starts the agent in the foothold's container: under exactly the app's
 // settings, but for a profile of the node's, to which the probe's own calls are
 // added.
-func (f *foothold) start(ctx context.Context) (io.ReadWriteCloser, error) {
+func (f *foothold) start(ctx context.Context) (*pod.Agent, error) {
 	own, whole, err := f.p.pod.LocalhostFilter(f.container)
 	if err != nil {
 		return nil, err

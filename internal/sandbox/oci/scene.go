@@ -39,6 +39,7 @@ type foothold struct {
 
 	mu    sync.Mutex
 	agent *probe.Client // started by the first Code
+	as    string        // who the agent is, where that is not who the manifest says
 	under string        // what else the agent runs under than the app does
 	from  sandbox.Client
 }
@@ -119,7 +120,7 @@ func (f *foothold) Code(ctx context.Context, verb string, args, into any) error 
 			f.mu.Unlock()
 			return fmt.Errorf("the probe could not start: %w", err)
 		}
-		f.agent = agent
+		f.agent, f.as = agent, stream.As
 	}
 	f.mu.Unlock()
 	err := agent.Do(ctx, verb, args, into)
@@ -127,6 +128,13 @@ func (f *foothold) Code(ctx context.Context, verb string, args, into any) error 
 		f.forget(agent)
 	}
 	return err
+}
+
+// codeAs says who the agent is, or was when there last was one.
+func (f *foothold) codeAs() string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.as
 }
 
 // forget lets the next Code start another probe: the one that ended was killed,
@@ -306,7 +314,7 @@ func (d *deployment) scene(ctx context.Context, m *member, t sandbox.Target, own
 		Fresh: func(ctx context.Context, mods ...func(*corev1.PodSpec)) (*sandbox.Scene, error) {
 			return d.Scene(ctx, t, true, mods...)
 		},
-		CodeAs: m.pod.ServesAs(t.Container), Hold: holdAlone,
+		CodeAs: f.codeAs, Hold: holdAlone,
 		Services: func(name string) (string, bool) {
 			if s := d.service(name, m.workload.Home()); s != nil && s.addr.IsValid() {
 				return s.addr.String(), true

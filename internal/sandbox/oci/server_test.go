@@ -42,12 +42,12 @@ func TestSandboxProbeFollowsTheEntryPoint(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer s.Close()
-			if s.CodeAs != c.codeAs {
-				t.Errorf("the scene says %q, want %q", s.CodeAs, c.codeAs)
-			}
 			var own string
 			if err := s.Foothold.Code(t.Context(), probe.Status, nil, &own); err != nil {
 				t.Fatal(err)
+			}
+			if as := s.CodeAs(); as != c.codeAs {
+				t.Errorf("the scene says %q, want %q", as, c.codeAs)
 			}
 			for field, want := range c.want {
 				if got := statusField(own, field); got != want {

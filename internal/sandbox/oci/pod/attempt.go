@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
@@ -34,6 +35,8 @@ type attempt struct {
 	message string   // termination log
 	volumes []string // the image's own, by destination
 	watch   *watch   // nil where nobody wants to know what is opened
+
+	steady atomic.Pointer[identity] // who serves, where that had to be waited for
 
 	pid     int           // of its first process, here; 0 before it runs
 	main    *os.Process   // the same, whoever has its number later; nil before it runs

@@ -178,7 +178,7 @@ func (a *attempt) execBy(ctx context.Context, start func(*exec.Cmd) error, argv 
 // gives its standard input and output: lines of package probe. Close
 // ends it. What it writes to its standard error is part of the error of a
 // failed Read.
-func (p *Pod) Agent(ctx context.Context, name string) (io.ReadWriteCloser, error) {
+func (p *Pod) Agent(ctx context.Context, name string) (*Agent, error) {
 	if p.o.ProbePath == "" {
 		return nil, errors.New("the pod was started without a probe")
 	}
@@ -190,13 +190,16 @@ func (p *Pod) Agent(ctx context.Context, name string) (io.ReadWriteCloser, error
 }
 
 // agent starts argv with the runtime's state in root.
-func (a *attempt) agent(ctx context.Context, root string, start func(*exec.Cmd) error, argv []string) (*agent, error) {
-	process, _ := a.likeServer()
+func (a *attempt) agent(ctx context.Context, root string, start func(*exec.Cmd) error, argv []string) (*Agent, error) {
+	process, as, err := a.likeServer(ctx)
+	if err != nil {
+		return nil, err
+	}
 	cmd, files, err := a.execIn(root, process, argv)
 	if err != nil {
 		return nil, err
 	}
-	g := &agent{cmd: cmd, files: files, exited: make(chan struct{})}
+	g := &Agent{As: as, cmd: cmd, files: files, exited: make(chan struct{})}
 	cmd.Stderr = &g.stderr
 	cmd.WaitDelay = time.Second
 	if g.in, err = cmd.StdinPipe(); err == nil {
@@ -220,8 +223,12 @@ func (a *attempt) agent(ctx context.Context, root string, start func(*exec.Cmd) 
 	return g, nil
 }
 
-// An agent is the standard input and output of a program in a container.
-type agent struct {
+// An Agent is the standard input and output of a program in a container.
+type Agent struct {
+	// As says who it is where that is not who the runtime started:
+	// "uid 999, gid 999: the entry point drops root".
+	As string
+
 	cmd    *exec.Cmd
 	files  *execFiles
 	in     io.WriteCloser
@@ -232,10 +239,10 @@ type agent struct {
 	once   sync.Once
 }
 
-func (g *agent) Write(b []byte) (int, error) { return g.in.Write(b) }
+func (g *Agent) Write(b []byte) (int, error) { return g.in.Write(b) }
 
 // Read says why the program ended instead of a bare EOF.
-func (g *agent) Read(b []byte) (int, error) {
+func (g *Agent) Read(b []byte) (int, error) {
 	n, err := g.out.Read(b)
 	if n > 0 || !errors.Is(err, io.EOF) {
 		return n, err
@@ -253,7 +260,7 @@ func (g *agent) Read(b []byte) (int, error) {
 }
 
 // Close ends the program.
-func (g *agent) Close() error {
+func (g *Agent) Close() error {
 	g.once.Do(func() {
 		if g.stop != nil {
 			g.stop()

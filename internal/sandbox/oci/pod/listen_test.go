@@ -8,20 +8,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-func TestListening(t *testing.T) {
-	const head = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode"
-	const listens = "   0: 0100007F:18EB 00000000:0000 0A 00000000:00000000 00:00000000 00000000  1000        0 4242 1 0 100 0 0 10 0"
-	const connected = "   1: 0100007F:18EB 0100007F:0016 01 00000000:00000000 00:00000000 00000000  1000        0 4243 1 0 100 0 0 10 0"
-	if inode, port, ok := listenLine(listens); !ok || inode != "4242" || port != 6379 {
-		t.Error(inode, port, ok)
-	}
-	for _, line := range []string{head, connected, ""} {
-		if _, _, ok := listenLine(line); ok {
-			t.Error(line)
-		}
-	}
-}
-
 // TestSandboxListens tells the containers of a pod apart, which share a network.
 func TestSandboxListens(t *testing.T) {
 	need(t)

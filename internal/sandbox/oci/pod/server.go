@@ -1,12 +1,15 @@
 package pod
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"math/bits"
 	"os"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/containerd/containerd/v2/pkg/cap"
 	"github.com/opencontainers/runtime-spec/specs-go"
@@ -89,20 +92,15 @@ func (a *attempt) started() identity {
 // likeServer gives the process settings of the container's server, which an entry
 // point may have changed after the runtime started it, and says how they differ,
 // "" where they do not. Code that gets into a server has what the server has.
-func (a *attempt) likeServer() (specs.Process, string) {
+func (a *attempt) likeServer(ctx context.Context) (specs.Process, string, error) {
 	process := *a.spec.Process
-	pid := a.server()
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	now, err := a.serves(ctx)
 	if err != nil {
-		return process, ""
+		return process, "", fmt.Errorf("who serves in container %s is not known: %w", a.c.spec.Name, err)
 	}
-	now, err := readIdentity(string(b))
 	was := a.started()
-	// Who may do more than what the runtime started is not the server yet, but the
-	// runtime on its way there.
-	more := now.permitted&^was.permitted != 0 || now.bounding&^was.bounding != 0
-	if err != nil || !now.settled || more || same(now, was) {
-		return process, ""
+	if !now.settled || same(now, was) {
+		return process, "", nil
 	}
 	root := uint32(a.p.root())
 	process.User = specs.User{UID: now.uid - root, GID: now.gid - root, Umask: process.User.Umask}
@@ -117,7 +115,71 @@ func (a *attempt) likeServer() (specs.Process, string) {
 		process.Capabilities.Inheritable, process.Capabilities.Ambient = permitted, permitted
 	}
 	process.NoNewPrivileges = now.noNewPrivs
-	return process, difference(now, was, root)
+	return process, difference(now, was, root), nil
+}
+
+// Until something listens an entry point may still be root, on its way to the
+// server. One that stays the same for steadyTime is taken to be there;
+// after settleLimit it is given up.
+const (
+	steadyTime  = time.Second
+	settleLimit = 3 * time.Second
+)
+
+// serves is the identity of the container's server, when it is settled.
+func (a *attempt) serves(ctx context.Context) (identity, error) {
+	limit, cancel := context.WithTimeout(ctx, settleLimit)
+	defer cancel()
+	var last identity
+	var since time.Time
+	for {
+		now, sure, err := a.servesNow()
+		switch {
+		case err == nil && (sure || a.isSteady(now)):
+			return now, nil
+		case err != nil || since.IsZero() || now.settled != last.settled || !same(now, last):
+			last, since = now, time.Now()
+		case time.Since(since) >= steadyTime:
+			a.steady.Store(&now)
+			return now, nil
+		}
+		select {
+		case <-a.exited:
+			return now, errors.New("it has ended")
+		case <-limit.Done():
+			if err == nil {
+				err = fmt.Errorf("it goes on changing its user: %w", limit.Err())
+			}
+			return now, err
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
+// servesNow is the identity of what may be the server; sure says that it is: it
+// listens, or is not root from the start, or is the probe, which holds the place of
+// a program that would have ended.
+func (a *attempt) servesNow() (id identity, sure bool, err error) {
+	pid, listens, err := a.server()
+	if err != nil {
+		return id, false, err
+	}
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		return id, false, err
+	}
+	if id, err = readIdentity(string(b)); err != nil {
+		return id, false, err
+	}
+	was := a.started()
+	unchanged := id.settled && same(id, was)
+	return id, listens || unchanged && (was.uid != uint32(a.p.root()) || a.spec.Process.Args[0] == ProbeDestination), nil
+}
+
+// isSteady says whether id was waited for before.
+func (a *attempt) isSteady(id identity) bool {
+	s := a.steady.Load()
+	return s != nil && s.settled == id.settled && same(*s, id)
 }
 
 func same(x, y identity) bool {
@@ -151,42 +213,35 @@ func capNames(set uint64) []string {
 	return names
 }
 
-// ServesAs says who serves in a container, and so who an Agent is, where that is
-// not who the runtime started: "uid 999, gid 999: the entry point drops root".
-func (p *Pod) ServesAs(name string) string {
-	a, err := p.attempt(name)
-	if err != nil {
-		return ""
-	}
-	_, differs := a.likeServer()
-	return differs
-}
-
 // server finds the process that serves: one that listens, and of a chain of those
 // the last, since a master hands what it listens on to workers, who do the work;
 // of several workers the oldest. Where none listens it is the first process.
-func (a *attempt) server() int {
+func (a *attempt) server() (pid int, listens bool, err error) {
+	ports, err := a.p.listeners()
+	if err != nil {
+		return 0, false, err
+	}
 	tree := a.tree()
-	listens := map[int]bool{}
+	listening := map[int]bool{}
 	for pid := range tree {
-		if listening(pid) {
-			listens[pid] = true
+		if len(portsOf(pid, ports)) > 0 {
+			listening[pid] = true
 		}
 	}
 	chosen := 0
-	for pid := range listens {
+	for pid := range listening {
 		worker := true
 		for child, parent := range tree {
-			worker = worker && !(parent == pid && listens[child])
+			worker = worker && !(parent == pid && listening[child])
 		}
 		if worker && (chosen == 0 || born(pid) < born(chosen)) {
 			chosen = pid
 		}
 	}
 	if chosen == 0 {
-		return a.pid
+		return a.pid, false, nil
 	}
-	return chosen
+	return chosen, true, nil
 }
 
 // tree gives the container's first process and all below it, each with its

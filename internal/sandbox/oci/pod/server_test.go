@@ -1,9 +1,13 @@
 package pod
 
 import (
+	"bufio"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
 const workerStatus = "Name:\tnginx\nUid:\t33\t33\t33\t33\nGid:\t33\t33\t33\t33\nGroups:\t50 33 \nCapInh:\t0000000000000000\n" +
@@ -49,5 +53,64 @@ func TestDifference(t *testing.T) {
 		if got := difference(c.now, c.was, c.base); got != c.want {
 			t.Errorf("%q, want %q", got, c.want)
 		}
+	}
+}
+
+// TestSandboxAgentWaits has the agent be who serves in the end, though the entry
+// point is still root when it is asked for, and lets it wait for nobody else.
+func TestSandboxAgentWaits(t *testing.T) {
+	need(t)
+	for name, c := range map[string]struct {
+		args    []string
+		uid, as string
+		atMost  time.Duration
+	}{
+		"drops root":           {[]string{":become", "400ms", "1000", ":wait"}, "1000", "uid 1000, gid 1000: the entry point drops root", settleLimit},
+		"listens":              {[]string{":serve", "8080"}, "0", "", steadyTime},
+		"holds, and is no app": {[]string{"probe"}, "0", "", steadyTime},
+	} {
+		t.Run(name, func(t *testing.T) {
+			spec := one(c.args...)
+			if c.args[0] == "probe" {
+				spec.Containers[0].Command, spec.Containers[0].Args = []string{ProbeDestination}, []string{":wait"}
+			}
+			p := launch(t, newOptions(t, testImage(t, ocispec.ImageConfig{}, nil), spec))
+			if c.args[0] == ":serve" {
+				waitLog(t, p, "listening")
+			} else {
+				ready(t, p)
+			}
+			began := time.Now()
+			a, err := p.Agent(t.Context(), "web")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer a.Close()
+			if took := time.Since(began); took > c.atMost {
+				t.Errorf("it took %v", took)
+			}
+			line, err := bufio.NewReader(a).ReadString('\n')
+			if f := strings.Fields(line); err != nil || len(f) != 3 || f[2] != c.uid || a.As != c.as {
+				t.Errorf("%q (%v) says that it is %q", line, err, a.As)
+			}
+		})
+	}
+}
+
+// One whose server cannot be looked at starts no agent as somebody else.
+func TestSandboxAgentOfNobody(t *testing.T) {
+	need(t)
+	p := launch(t, newOptions(t, testImage(t, ocispec.ImageConfig{}, nil), one(":wait")))
+	ready(t, p)
+	a, err := p.attempt("web")
+	if err != nil {
+		t.Fatal(err)
+	}
+	pid := a.pid
+	a.pid = 1 << 30
+	defer func() { a.pid = pid }()
+	if g, err := p.Agent(t.Context(), "web"); err == nil {
+		g.Close()
+		t.Error("an agent was started")
 	}
 }

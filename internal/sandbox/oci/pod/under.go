@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -45,7 +44,7 @@ func (p *Pod) LocalhostFilter(name string) (own, whole *specs.LinuxSeccomp, err 
 // profile that was learned from a program may be too tight for the probe to start
 // at all. session, where it is not nil, is told the probe's audit session before
 // it starts. The container itself keeps its filter.
-func (p *Pod) AgentUnder(ctx context.Context, name string, f *specs.LinuxSeccomp, session func(uint32)) (io.ReadWriteCloser, error) {
+func (p *Pod) AgentUnder(ctx context.Context, name string, f *specs.LinuxSeccomp, session func(uint32)) (*Agent, error) {
 	if p.o.ProbePath == "" {
 		return nil, errors.New("the pod was started without a probe")
 	}

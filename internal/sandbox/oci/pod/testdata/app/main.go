@@ -52,6 +52,7 @@ var commands = map[string]func(args []string) error{
 	},
 	":mounts":  func([]string) error { return cat([]string{"/proc/self/mountinfo"}) },
 	":unshare": func([]string) error { return syscall.Unshare(0x10000000) },
+	":become":  become,
 	":nice":    func([]string) error { return syscall.Setpriority(0, 0, -5) },
 	":echo":    func([]string) error { _, err := io.Copy(os.Stdout, os.Stdin); return err },
 	":say":     func(a []string) error { fmt.Println(strings.Join(a, " ")); return nil },
@@ -202,6 +203,23 @@ func alloc(args []string) error {
 	}
 	fmt.Println("allocated", len(all))
 	return nil
+}
+
+// become gives up root after a while.
+func become(args []string) error {
+	d, err := time.ParseDuration(args[0])
+	if err != nil {
+		return err
+	}
+	time.Sleep(d)
+	id, err := strconv.Atoi(args[1])
+	if err != nil {
+		return err
+	}
+	if err := syscall.Setgid(id); err != nil {
+		return err
+	}
+	return syscall.Setuid(id)
 }
 
 // child runs this program again with the arguments and does not mind how it ends.
