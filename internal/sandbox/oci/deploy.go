@@ -47,6 +47,7 @@ type deployment struct {
 	tracer    *tracer                           // nil where system calls are not recorded
 	peaks     map[string]map[string]pod.Peak    // by workload and container, of all their pods
 	opens     map[[2]string]map[string]pod.Open // by workload and container, and name
+	lost      map[[2]string]error               // why opens does not tell all
 	members   []*member
 	starting  int   // workloads whose pods are still being created
 	failed    error // why a pod could not be created
@@ -445,6 +446,7 @@ func (d *deployment) Learn(_ context.Context, s *app.Seen) error {
 	members := append([]*member(nil), d.members...)
 	d.mu.Unlock()
 	var errs []error
+	drainOpens(members)
 	for _, m := range members {
 		for c := range m.workload.Containers() {
 			if c.Kind == app.Ephemeral {

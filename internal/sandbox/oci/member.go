@@ -94,9 +94,11 @@ func (d *deployment) podOptions(m *member, id, ns string, o memberOptions) pod.O
 	var measure func(string, pod.Peak)
 	var trace *pod.Trace
 	var opened func(string, pod.Open)
+	var unseen func(string, error)
 	if o.serves {
 		trace = d.trace(m.workload.ID())
 		opened = func(container string, o pod.Open) { d.opened(m.workload.ID(), container, o) }
+		unseen = func(container string, err error) { d.unseen(m.workload.ID(), container, err) }
 		measure = func(container string, p pod.Peak) { d.measured(m.workload.ID(), container, p) }
 	}
 	return pod.Options{
@@ -106,7 +108,7 @@ func (d *deployment) podOptions(m *member, id, ns string, o memberOptions) pod.O
 		Dir: filepath.Join(w.Run, "pods"), Disk: filepath.Join(w.Disk, "pods"),
 		CgroupParent: d.node, RuncRoot: filepath.Join(w.Run, "runc"), Runtime: d.e.o.Runtime, HostProc: w.HostProc,
 		Env: envVars(serviceEnv(d.services, ns, o.spec)), Sources: d.sources(m, ns, o),
-		ProbePath: d.e.o.Probe, Scratch: m.scratch, Measure: measure, Opened: opened,
+		ProbePath: d.e.o.Probe, Scratch: m.scratch, Measure: measure, Opened: opened, Unseen: unseen,
 		SeccompDirs: seccompDirs(d.app, m.workload), Trace: trace,
 	}
 }

@@ -27,10 +27,36 @@ func (d *deployment) opened(workload, container string, o pod.Open) {
 	}
 }
 
-// learnOpened adds to in what the containers of that name opened and ran.
+// unseen keeps why not everything that a container opened is known.
+func (d *deployment) unseen(workload, container string, err error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.calls.frozen {
+		return // all that counts was told before
+	}
+	if d.lost == nil {
+		d.lost = map[[2]string]error{}
+	}
+	d.lost[[2]string{workload, container}] = err
+}
+
+// drainOpens has all told that the pods have opened by now.
+func drainOpens(members []*member) {
+	for _, m := range members {
+		m.pod.Opened()
+	}
+}
+
+// learnOpened adds to in what the containers of that name opened and ran,
+// or why that is not known.
 func (d *deployment) learnOpened(in *app.SeenInside, workload, container string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if err := d.lost[[2]string{workload, container}]; err != nil {
+		in.Opened, in.Ran, in.Links, in.Unseen = nil, nil, nil, err.Error()
+		return
+	}
+	in.Unseen = ""
 	for name, o := range d.opens[[2]string{workload, container}] {
 		in.Opened = append(in.Opened, name)
 		if o.Run {

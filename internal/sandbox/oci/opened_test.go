@@ -1,13 +1,30 @@
 package oci
 
 import (
+	"errors"
 	"slices"
 	"testing"
 
 	"road/internal/app"
 	"road/internal/probe"
 	"road/internal/sandbox"
+	"road/internal/sandbox/oci/pod"
 )
+
+// A container of which something was missed counts as not seen: an image made of
+// the rest would lack files.
+func TestOpenedInPart(t *testing.T) {
+	d := &deployment{}
+	d.opened("w", "c", pod.Open{Name: "/a"})
+	in := &app.SeenInside{}
+	if d.learnOpened(in, "w", "c"); len(in.Opened) != 1 {
+		t.Fatalf("%v", in.Opened)
+	}
+	d.unseen("w", "c", errors.New("too many open files"))
+	if d.learnOpened(in, "w", "c"); in.Opened != nil || in.Unseen != "too many open files" {
+		t.Errorf("%v, %q", in.Opened, in.Unseen)
+	}
+}
 
 // What a server opened of its image is seen, by real names, and what it ran; what
 // it wrote itself is not of the image, and what came after an attack began is not

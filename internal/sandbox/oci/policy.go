@@ -144,6 +144,13 @@ func (c *calls) place(a netip.Addr, workload string) {
 // attacker calls from inside is not what it needs.
 func (d *deployment) attacked() error {
 	d.mu.Lock()
+	members, frozen := append([]*member(nil), d.members...), d.calls.frozen
+	d.mu.Unlock()
+	if frozen {
+		return nil
+	}
+	drainOpens(members)
+	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.calls.frozen {
 		return nil

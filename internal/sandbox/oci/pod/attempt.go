@@ -137,15 +137,21 @@ func (a *attempt) watchOpens() {
 	if a.p.o.Opened == nil {
 		return
 	}
+	lose := func(err error) {
+		a.p.note("container %s: what it opens cannot be seen: %v", a.c.spec.Name, err)
+		if a.p.o.Unseen != nil {
+			a.p.o.Unseen(a.c.spec.Name, err)
+		}
+	}
 	var err error
 	lowers := a.p.o.Images[a.c.spec.Image].Lowers
 	a.watch, err = watchOpens(a.root.root, func(o Open) {
 		if inLayers(lowers, o.Name) {
 			a.p.o.Opened(a.c.spec.Name, o)
 		}
-	})
+	}, lose)
 	if err != nil {
-		a.p.note("container %s: what it opens cannot be seen: %v", a.c.spec.Name, err)
+		lose(err)
 	}
 }
 

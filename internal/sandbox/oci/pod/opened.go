@@ -2,12 +2,17 @@ package pod
 
 import (
 	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
 	"os"
 	"path"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
+	"sync/atomic"
 
 	securejoin "github.com/cyphar/filepath-securejoin"
 	"golang.org/x/sys/unix"
@@ -18,8 +23,16 @@ import (
 // container, and the runtime while it starts one. Volumes and what the kubelet
 // mounts are other file systems, and not seen.
 type watch struct {
-	events *os.File
-	ended  chan struct{}
+	events  *os.File
+	root    string
+	tell    func(Open)
+	lose    func(error) // told why not everything is told, after which nothing is
+	ended   chan struct{}
+	closing atomic.Bool
+
+	mu    sync.Mutex          // below: who reads
+	links map[string][]string // by program
+	lost  bool
 }
 
 // An Open is one file of an image that was opened.
@@ -30,7 +43,7 @@ type Open struct {
 }
 
 // watchOpens begins to watch the file system mounted at root.
-func watchOpens(root string, tell func(Open)) (*watch, error) {
+func watchOpens(root string, tell func(Open), lose func(error)) (*watch, error) {
 	fd, err := unix.FanotifyInit(unix.FAN_CLASS_NOTIF|unix.FAN_CLOEXEC|unix.FAN_NONBLOCK|unix.FAN_UNLIMITED_QUEUE,
 		unix.O_RDONLY|unix.O_LARGEFILE|unix.O_CLOEXEC)
 	if err != nil {
@@ -41,23 +54,101 @@ func watchOpens(root string, tell func(Open)) (*watch, error) {
 		unix.Close(fd)
 		return nil, os.NewSyscallError("fanotify_mark", err)
 	}
-	w := &watch{os.NewFile(uintptr(fd), "fanotify"), make(chan struct{})}
-	go func() {
-		defer close(w.ended)
-		buf := make([]byte, 64<<10)
-		for {
-			n, err := w.events.Read(buf)
-			if err != nil || n == 0 {
+	w := &watch{
+		events: os.NewFile(uintptr(fd), "fanotify"), root: root, tell: tell, lose: lose,
+		ended: make(chan struct{}), links: map[string][]string{},
+	}
+	go w.follow()
+	return w, nil
+}
+
+// follow tells what happens until the watch is closed, or something is lost.
+func (w *watch) follow() {
+	defer close(w.ended)
+	raw, err := w.events.SyscallConn()
+	if err == nil {
+		err = raw.Read(func(fd uintptr) bool {
+			for w.read(int(fd)) > 0 {
+			}
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			return w.lost
+		})
+	}
+	if err != nil && !w.closing.Load() {
+		w.mu.Lock()
+		w.fail(err)
+		w.mu.Unlock()
+	}
+}
+
+// drain tells what has happened by now. What happens meanwhile may be told too.
+func (w *watch) drain() {
+	raw, err := w.events.SyscallConn()
+	if err != nil {
+		return // closed
+	}
+	// An error says that it is closed, and was drained then.
+	_ = raw.Control(func(fd uintptr) {
+		// Also known as FIONREAD.
+		waiting, err := unix.IoctlGetInt(int(fd), unix.TIOCINQ)
+		if err != nil {
+			w.mu.Lock()
+			w.fail(os.NewSyscallError("fanotify", err))
+			w.mu.Unlock()
+		}
+		for waiting >= 0 {
+			n := w.read(int(fd))
+			if n == 0 {
 				return
 			}
-			readEvents(buf[:n], root, tell)
+			waiting -= n
 		}
-	}()
-	return w, nil
+	})
+}
+
+// read tells what is there to read, a little of it, and gives how many bytes that
+// was. Each event comes with a descriptor, of which a process has not many.
+func (w *watch) read(fd int) int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.lost {
+		return 0
+	}
+	buf := make([]byte, 4<<10)
+	for {
+		n, err := unix.Read(fd, buf)
+		switch {
+		case err == unix.EINTR, err == unix.ENXIO, err == unix.ENODEV:
+			continue // the last two: of a device without driver, which is no file of an image
+		case err == unix.EAGAIN:
+			return 0
+		case err == nil && n == 0:
+			err = io.ErrUnexpectedEOF
+		}
+		if err == nil {
+			err = w.readEvents(buf[:n])
+		}
+		if err != nil {
+			w.fail(os.NewSyscallError("fanotify", err))
+			return 0
+		}
+		return n
+	}
+}
+
+// fail gives up: an image made of what is told would lack files.
+func (w *watch) fail(err error) {
+	if !w.lost {
+		w.lost = true
+		w.lose(err)
+	}
 }
 
 // close ends the watch; nothing is told any more when it returns.
 func (w *watch) close() {
+	w.drain()
+	w.closing.Store(true)
 	w.events.Close()
 	<-w.ended
 }
@@ -68,28 +159,53 @@ const eventSize = 24
 
 // readEvents tells what is in b, as the kernel wrote it, and closes the
 // descriptors that come with it.
-func readEvents(b []byte, root string, tell func(Open)) {
+func (w *watch) readEvents(b []byte) error {
+	var errs []error
 	for len(b) >= eventSize {
 		size := int(binary.NativeEndian.Uint32(b))
 		mask := binary.NativeEndian.Uint64(b[8:])
 		fd := int32(binary.NativeEndian.Uint32(b[16:]))
 		if size < eventSize || size > len(b) {
-			return
+			return errors.New("an event has no length")
 		}
 		b = b[size:]
 		if fd < 0 {
-			continue // FAN_NOFD: the queue ran over
+			// FAN_NOFD: the queue ran over, or the file could not be opened for us.
+			errs = append(errs, fmt.Errorf("an event (%#x) does not say of which file", mask))
+			continue
 		}
 		name, err := os.Readlink("/proc/self/fd/" + strconv.Itoa(int(fd)))
 		unix.Close(int(fd))
-		if err == nil {
-			if name, ok := inside(name, root); ok {
-				o := Open{Name: name, Run: mask&unix.FAN_OPEN_EXEC != 0}
-				if o.Run {
-					o.Links = linksTo(root, name)
-				}
-				tell(o)
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		if name, ok := inside(name, w.root); ok {
+			o := Open{Name: name, Run: mask&unix.FAN_OPEN_EXEC != 0}
+			if o.Run {
+				o.Links = w.linksTo(name)
 			}
+			w.tell(o)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// linksTo remembers the links to a program: it may be run often.
+func (w *watch) linksTo(name string) []string {
+	l, ok := w.links[name]
+	if !ok {
+		l = linksTo(w.root, name)
+		w.links[name] = l
+	}
+	return l
+}
+
+// Opened waits until all that the pod's containers have opened by now is told.
+func (p *Pod) Opened() {
+	for _, c := range p.all {
+		if a := c.current(); a != nil && a.watch != nil {
+			a.watch.drain()
 		}
 	}
 }

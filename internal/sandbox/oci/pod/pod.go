@@ -76,6 +76,9 @@ type Options struct {
 	// Opened is told the files of its image that a container opens, from a goroutine
 	// of the pod's, again and again; nil watches nothing.
 	Opened func(container string, o Open)
+
+	// Unseen is told why not everything that a container opened is told; may be nil.
+	Unseen func(container string, err error)
 }
 
 // Sources give what volumes and variables refer to. A nil function means that
