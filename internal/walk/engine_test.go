@@ -33,6 +33,8 @@ type memory struct {
 	learn func(a *app.App, s *app.Seen)
 	// calls is told what was traced; it adds its system calls.
 	calls func(a *app.App, s *app.Seen) error
+	// user gives who the application's images run as; root where it is nil.
+	user func(a *app.App) string
 	// dial connects clients to Services.
 	dial func(ctx context.Context, addr string) (net.Conn, error)
 
@@ -48,7 +50,11 @@ func (m *memory) Info() sandbox.Info { return sandbox.Info{Name: "memory", Lacks
 func (m *memory) Prepare(_ context.Context, a *app.App, p sandbox.Progress) (map[string]app.ImageFacts, error) {
 	facts := map[string]app.ImageFacts{}
 	for _, i := range a.Images {
-		facts[i.Ref] = app.ImageFacts{ID: i.Ref, Bytes: 42}
+		f := app.ImageFacts{ID: i.Ref, Bytes: 42}
+		if m.user != nil {
+			f.User = m.user(a)
+		}
+		facts[i.Ref] = f
 		if p != nil {
 			p("prepare " + i.Ref)
 		}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -148,10 +149,10 @@ type taken struct {
 // was before.
 func (w *walker) take(ctx context.Context, l *lane, p planned, stop *Stop) (*taken, error) {
 	t := &taken{leftOut: map[string]string{}, tried: map[string]bool{}, kept: map[string]string{}}
-	previous := l.app
 	if err := w.trace(ctx, l, p, stop); err != nil {
 		return nil, err
 	}
+	previous, images := l.app, maps.Clone(l.app.Seen.Images)
 	for try := 1; ; try++ {
 		c, err := w.fix(l, p, t.leftOut)
 		if err != nil {
@@ -179,10 +180,9 @@ func (w *walker) take(ctx context.Context, l *lane, p planned, stop *Stop) (*tak
 				return nil, err
 			}
 		}
-		if err := c.undo(l.dir); err != nil {
+		if err := w.restore(l, c, previous, images); err != nil {
 			return nil, err
 		}
-		l.app = previous
 		if err := w.traceAgain(ctx, l, p, stop, t, broken); err != nil {
 			return nil, err
 		}
@@ -421,6 +421,17 @@ func cloneSeen(s *app.Seen) *app.Seen {
 type change struct {
 	before, after edit.Files // only the files that differ; new ones are not in before
 	diff          string
+}
+
+// restore makes a lane's files and its application what they were before a change
+// that failed: what was seen in images that were built with it holds for them alone.
+func (w *walker) restore(l *lane, c *change, previous *app.App, images map[string]app.ImageFacts) error {
+	if err := c.undo(l.dir); err != nil {
+		return err
+	}
+	l.app = previous
+	previous.Seen.Images = maps.Clone(images)
+	return nil
 }
 
 // undo puts the files back as they were.

@@ -3,6 +3,7 @@ package walk
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -75,7 +76,7 @@ func (w *walker) grant(ctx context.Context, l *lane, p planned, stop *Stop, t *t
 // works says whether the application works with the step as it would be fixed
 // now. The lane's files are as before afterwards.
 func (w *walker) works(ctx context.Context, l *lane, p planned, stop *Stop, t *taken) (bool, error) {
-	previous := l.app
+	previous, images := l.app, maps.Clone(l.app.Seen.Images)
 	c, err := w.fix(l, p, t.leftOut)
 	if err != nil || c == nil {
 		return false, err
@@ -84,10 +85,9 @@ func (w *walker) works(ctx context.Context, l *lane, p planned, stop *Stop, t *t
 	if err != nil {
 		return false, err
 	}
-	if err := c.undo(l.dir); err != nil {
+	if err := w.restore(l, c, previous, images); err != nil {
 		return false, err
 	}
-	l.app = previous
 	return broken == nil, nil
 }
 

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"road/internal/app"
+	"road/internal/edit"
 	"road/internal/sandbox"
 	"road/internal/step"
 
@@ -204,6 +205,39 @@ func TestFixIsAskedAgainWithWhatWasSeen(t *testing.T) {
 }
 
 // The second step alone is a variant of its own, without the first.
+// What a try that failed built is not what the next one starts from: a fix that
+// reads the image's user finds the one that the image has.
+func TestAFailedTryLeavesTheImagesAsTheyWere(t *testing.T) {
+	m := &memory{}
+	labelled := func(a *app.App) bool { return a.Workloads[0].Meta.Labels["a"] != "" }
+	m.user = func(a *app.App) string { return map[bool]string{true: "65532"}[labelled(a)] }
+	m.learn = func(a *app.App, s *app.Seen) {
+		if labelled(a) {
+			s.Inside("deployment/web", "web").Written = []string{"/var"}
+		}
+	}
+	m.unready = func(a *app.App, w *app.Workload) string {
+		if labelled(a) && w.Meta.Annotations["a"] == "" {
+			return "cannot write"
+		}
+		return ""
+	}
+	s := labelStep("a")
+	fix := s.Fix
+	s.Fix = func(a *app.App) ([]edit.Edit, error) {
+		for ref, f := range a.Seen.Images {
+			if f.User != "" {
+				t.Errorf("the fix is asked with %s as user %s", ref, f.User)
+			}
+		}
+		return fix(a)
+	}
+	r := walked(t, options(t, m, map[string]string{"web.yaml": manifest("web")}, s))
+	if s := r.Stops[1]; s.Status != Done || !strings.Contains(s.Diff, "a: /var") {
+		t.Errorf("%s %s\n%s", s.Status, s.Reason, s.Diff)
+	}
+}
+
 func TestAloneIsOneStepOnly(t *testing.T) {
 	m := &memory{}
 	r := walked(t, options(t, m, map[string]string{"web.yaml": manifest("web")}, labelStep("a"), labelStep("b")))
