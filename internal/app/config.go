@@ -29,6 +29,8 @@ type Config struct {
 	tags     string         // "" or "stop"
 	registry string         // "", InProcess or a registry
 	lines    map[string]int // where a thing that Load looks up stands: "images web", "manifests k8s"
+
+	exceptions []Exception // with the workloads as they are written; see App.Exceptions
 }
 
 // An ImageConfig says where one image comes from. In YAML it is a mapping, or only
