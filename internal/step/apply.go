@@ -10,11 +10,14 @@ import (
 
 // Apply gives the new content of the files that a step's edits change. A
 // workload gets all of the edits or none: an image that runs as somebody else
-// needs the manifest that says so. Workloads in leftOut get none; those for which
-// a file refuses an edit are added to it with the reason, and the second value
+// needs the manifest that says so. Workloads in leftOut get none, nor do single
+// containers there, which go by "ID container"; where the edits change what such
+// a container shares with others, the whole workload is added to it. Those for
+// which a file refuses an edit are added with the reason, and the second value
 // names every such file.
 func Apply(a *app.App, files edit.Files, edits []edit.Edit, leftOut map[string]string) (edit.Files, []*edit.Refused) {
 	var refused []*edit.Refused
+	wider(edits, a, leftOut)
 	for {
 		edits = without(edits, a, leftOut)
 		after, now := edit.Apply(files, edits)
@@ -42,8 +45,9 @@ func Workloads(a *app.App, file string) []string {
 	return ids
 }
 
-// without leaves out the edits that belong to workloads in leftOut alone: those
-// of their objects, and those of Dockerfiles whose images nobody else runs.
+// without leaves out the edits that belong to workloads or containers in leftOut
+// alone: those of their objects, and those of Dockerfiles whose images nobody else
+// runs.
 func without(edits []edit.Edit, a *app.App, leftOut map[string]string) []edit.Edit {
 	if len(leftOut) == 0 {
 		return edits
@@ -51,9 +55,10 @@ func without(edits []edit.Edit, a *app.App, leftOut map[string]string) []edit.Ed
 	var out []edit.Edit
 	for _, e := range edits {
 		owners := owners(e, a)
-		stays := len(owners) == 0 && len(leftOut) < len(a.Workloads)
-		for _, id := range owners {
-			if _, gone := leftOut[id]; !gone {
+		stays := len(owners) == 0 && wholly(leftOut) < len(a.Workloads)
+		for _, u := range owners {
+			_, gone := leftOut[u.workload]
+			if _, spared := leftOut[u.key()]; !gone && !spared {
 				stays = true
 			}
 		}
@@ -64,21 +69,28 @@ func without(edits []edit.Edit, a *app.App, leftOut map[string]string) []edit.Ed
 	return out
 }
 
-// owners gives the workloads that an edit is for; none for an object that is no
-// workload and for a new file that is for no workload alone.
-func owners(e edit.Edit, a *app.App) []string {
+// owners gives whom an edit is for; none for an object that is no workload and
+// for a new file that is for no workload alone. A unit without a container is the
+// pod.
+func owners(e edit.Edit, a *app.App) []unit {
 	if e.For != "" {
-		return []string{e.For}
+		return []unit{{e.For, ""}}
 	}
-	var ids []string
+	var list []unit
 	for _, w := range a.Workloads {
 		switch {
-		case e.Set != nil && w.File == e.File && w.Doc == e.Set.Doc && within(w, e.Set.Path),
-			e.Lines != nil && uses(w, a, e.File):
-			ids = append(ids, w.ID())
+		case e.Set != nil && w.File == e.File && w.Doc == e.Set.Doc && within(w, e.Set.Path):
+			u := unit{w.ID(), ""}
+			if c := container(e, w); c != nil {
+				u.container = c.Spec.Name
+			}
+			list = append(list, u)
+		case e.Lines != nil:
+			list = append(list, units(a, Finding{Pos: app.Pos{File: e.File}})...)
+			return list
 		}
 	}
-	return ids
+	return list
 }
 
 // within says whether a path leads into the workload: the items of a List share
