@@ -37,6 +37,30 @@ The application as it came is 1.0. Each step leads to the next number. --to
 names the last stop; --only and --skip choose steps. All three take names and
 numbers.
 
+# What does not count
+
+Check exits with 1 for every finding that counts. A finding that is to wait gets an
+exception, with a reason and the last day on which it holds: in road.yaml,
+
+	exceptions:
+	- {step: read-only-root, workload: web, container: web, reason: "writes its cache", until: 2027-01-31}
+
+where container may be left out, or as an annotation on the workload or its pods:
+
+	road/except.read-only-root: "2027-01-31 writes its cache"
+	road/except.read-only-root.CONTAINER: "2027-01-31 writes its cache"
+
+Walk and fix leave what is excepted as it is, and say so. After that day (in UTC)
+it counts again. To begin with a gate where much is to do, keep what is known:
+
+	road check --write-baseline road-baseline.json .
+	road check --baseline road-baseline.json .
+
+The second fails for what is new alone. It knows a finding again though lines moved,
+its file got another name or the image another tag; what another check wrote with
+-o json serves as well. The outputs sarif and junit have what does not count as
+suppressed and skipped; github writes annotations for pull requests.
+
 # What a run shows
 
 Learn says what each container was seen to need: directories that it writes, ports,

@@ -1,110 +1,140 @@
 package cli
 
 import (
-	"bufio"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
 	"road/internal/app"
-	"road/internal/step"
-	"road/internal/walk"
+	"road/internal/check"
+	"road/internal/edit"
 
 	"github.com/spf13/cobra"
 )
 
-// checkSchema names the form of check's JSON.
-const checkSchema = "road/check/v1"
-
-// A checkReport is what check found.
-type checkReport struct {
-	Schema    string         `json:"schema"`
-	App       string         `json:"app"`
-	Findings  []checkFinding `json:"findings"`
-	Workloads []checkState   `json:"workloads"`
-	Problems  []checkProblem `json:"problems"`
-}
-
-type checkFinding struct {
-	Stop      int    `json:"stop"`
-	Step      string `json:"step"`
-	File      string `json:"file"`
-	Line      int    `json:"line"`
-	Column    int    `json:"column,omitempty"`
-	Workload  string `json:"workload,omitempty"`
-	Container string `json:"container,omitempty"`
-	Message   string `json:"message"`
-	Hint      string `json:"hint,omitempty"`
-	NeedsRun  bool   `json:"needsRun,omitempty"`
-}
-
-// A checkState says where on the road a workload is.
-type checkState struct {
-	Name    string   `json:"name"`
-	Stop    int      `json:"stop"`    // every step up to here is there
-	Missing []string `json:"missing"` // names of the steps that are not
-}
-
-type checkProblem struct {
-	File    string `json:"file"`
-	Line    int    `json:"line"`
-	Message string `json:"message"`
-	Hint    string `json:"hint,omitempty"`
+// A checking is one run of check, as the command line asks for it.
+type checking struct {
+	*command
+	output             string
+	baseline, writeNew string
+	verbose            bool
 }
 
 func (c *command) check() *cobra.Command {
-	var output string
+	k := &checking{command: c}
 	s := &selection{}
 	cmd := &cobra.Command{
 		Use:   "check [PATH | -]",
 		Short: "Say where on the road an application is, and what is missing",
 		Long: `check reads manifests and Dockerfiles in a folder, one file, or manifests on
 standard input, and writes file:line: message (hint) for everything that a step
-of the road would change. It runs nothing and writes no file. Files that do not
-parse are named on stderr and passed by.
+of the road would change. It runs nothing and writes no file but the one of
+--write-baseline. Files that do not parse are named on stderr and passed by.
 
-Exit status: 0 nothing found, 1 findings, 2 bad input.`,
+With --baseline FILE only what is new counts: FILE is what --write-baseline or
+-o json wrote of an earlier check. Lines may move and files be renamed since.
+What an exception covers, in road.yaml or in an annotation
+(road/except.STEP: "2027-01-31 why"), does not count until its day is over.
+
+Exit status: 0 nothing found that counts, 1 findings, 2 bad input.`,
 		Example: `  road check .
+  road check --write-baseline road-baseline.json .
+  road check --baseline road-baseline.json -o sarif . > road.sarif
   helm template mychart | road check -`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
-			write, err := checkFormat(output)
+			write, known := check.Formats[k.output]
+			var err error
+			if !known {
+				err = usage(fmt.Errorf("unknown output %q: want one of %s", k.output, strings.Join(check.Names(), ", ")), "")
+			}
+			b, err1 := readBaseline(k.baseline)
 			ch, err2 := s.resolve()
 			src, err3 := c.read(args)
-			if err := errors.Join(err, err2, err3); err != nil {
+			if err := errors.Join(err, err1, err2, err3); err != nil {
 				return err
 			}
-			rep := checkApp(src.app, ch)
-			c.passedBy(src)
-			if err := write(c.stdout, src, rep); err != nil {
-				return err
-			}
-			if len(src.app.Workloads) == 0 {
-				return usage(fmt.Errorf("no Kubernetes workload found in %s", src.path), "give the folder that holds the manifests")
-			}
-			if len(rep.Findings) > 0 {
-				return found
-			}
-			return nil
+			return k.run(src, ch, b, write)
 		},
 	}
-	cmd.Flags().StringVarP(&output, "output", "o", "text", "what to write to stdout: text or json")
-	_ = cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"text", "json"}, cobra.ShellCompDirectiveNoFileComp))
+	cmd.Flags().StringVarP(&k.output, "output", "o", "text", "what to write to stdout: "+strings.Join(check.Names(), ", "))
+	_ = cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(check.Names(), cobra.ShellCompDirectiveNoFileComp))
+	cmd.Flags().StringVar(&k.baseline, "baseline", "", "let only count what this file of an earlier check does not know")
+	cmd.Flags().StringVar(&k.writeNew, "write-baseline", "", "write what is found to this file, and exit with 0")
+	for _, name := range []string{"baseline", "write-baseline"} {
+		_ = cmd.MarkFlagFilename(name, "json")
+	}
+	cmd.Flags().BoolVarP(&k.verbose, "verbose", "v", false, "show what is known, excepted or gone, too")
 	s.flags(cmd)
 	return cmd
 }
 
-func checkFormat(name string) (func(io.Writer, *source, *checkReport) error, error) {
-	switch name {
-	case "text":
-		return checkText, nil
-	case "json":
-		return checkJSON, nil
+// run checks and tells.
+func (k *checking) run(src *source, ch chosen, b *check.Baseline, write check.Format) error {
+	rep, err := check.Run(src.app, check.Options{Steps: road(), Chosen: ch.within, Baseline: b, Now: k.now()})
+	if err != nil {
+		return src.placed(err)
 	}
-	return nil, usage(fmt.Errorf("unknown output %q: want one of json, text", name), "")
+	k.passedBy(src)
+	if len(src.app.Workloads) == 0 {
+		return usage(fmt.Errorf("no Kubernetes workload found in %s", src.path), "give the folder that holds the manifests")
+	}
+	if k.writeNew != "" {
+		return k.keepBaseline(rep)
+	}
+	if err := write(k.stdout, rep, check.View{Place: src.place, Baseline: k.baseline, Version: buildVersion(), Verbose: k.verbose}); err != nil {
+		return err
+	}
+	if len(rep.Findings) > 0 {
+		return found
+	}
+	return nil
+}
+
+// readBaseline reads the file of --baseline; no name gives none.
+func readBaseline(name string) (*check.Baseline, error) {
+	if name == "" {
+		return nil, nil
+	}
+	const hint = "road check --write-baseline FILE makes one"
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, usage(err, hint)
+	}
+	defer f.Close()
+	content, err := io.ReadAll(io.LimitReader(f, maxInput))
+	if err != nil {
+		return nil, usage(err, hint)
+	}
+	b, err := check.ReadBaseline(content)
+	if err != nil {
+		return nil, usage(fmt.Errorf("%s:%w", name, err), hint)
+	}
+	return b, nil
+}
+
+// keepBaseline writes what was found to the file of --write-baseline, whole or not
+// at all.
+func (k *checking) keepBaseline(rep *check.Report) error {
+	b := check.NewBaseline(rep)
+	content, err := json.MarshalIndent(b, "", "  ")
+	if err != nil {
+		return err
+	}
+	dir, name := filepath.Split(k.writeNew)
+	if dir == "" {
+		dir = "."
+	}
+	if err := edit.Write(dir, edit.Files{name: append(content, '\n')}); err != nil {
+		return &fault{HostFault, err, ""}
+	}
+	k.say("road: %s knows %d findings now; road check --baseline %[1]s tells of others", k.writeNew, len(b.Findings))
+	return nil
 }
 
 // passedBy names the files that could not be used.
@@ -132,68 +162,4 @@ func untied(a *app.App) []*app.Dockerfile {
 // within says whether a stop is chosen.
 func (ch *chosen) within(stop int, name string) bool {
 	return (ch.to == 0 || stop <= ch.to) && (len(ch.only) == 0 || slices.Contains(ch.only, name)) && !slices.Contains(ch.skip, name)
-}
-
-// checkApp asks every chosen step.
-func checkApp(a *app.App, ch chosen) *checkReport {
-	rep := &checkReport{Schema: checkSchema, App: a.Name, Findings: []checkFinding{}, Workloads: []checkState{}, Problems: []checkProblem{}}
-	missing := map[string][]string{} // by workload
-	for i, s := range road() {
-		if !ch.within(i+2, s.Name) {
-			continue
-		}
-		findings := s.Check(a)
-		step.Sort(findings)
-		for _, f := range findings {
-			rep.Findings = append(rep.Findings, checkFinding{i + 2, s.Name, f.File, f.Line, f.Column, f.Workload, f.Container, f.Message, f.Hint, f.NeedsRun})
-			if m := missing[f.Workload]; len(m) == 0 || m[len(m)-1] != s.Name {
-				missing[f.Workload] = append(m, s.Name)
-			}
-		}
-	}
-	for _, w := range a.Workloads {
-		st := checkState{Name: w.ID(), Stop: 1, Missing: missing[w.ID()]}
-		for i, s := range road() {
-			if !ch.within(i+2, s.Name) || slices.Contains(st.Missing, s.Name) {
-				break
-			}
-			st.Stop = i + 2
-		}
-		if st.Missing == nil {
-			st.Missing = []string{}
-		}
-		rep.Workloads = append(rep.Workloads, st)
-	}
-	for _, p := range a.Problems {
-		rep.Problems = append(rep.Problems, checkProblem{p.File, p.Line, p.Message, p.Hint})
-	}
-	return rep
-}
-
-// checkText writes one line per finding, for editors and for people, then where
-// each workload is.
-func checkText(w io.Writer, s *source, r *checkReport) error {
-	b := bufio.NewWriter(w)
-	for _, f := range r.Findings {
-		pos := app.Pos{File: f.File, Line: f.Line}
-		fmt.Fprintln(b, walk.Escape(withHint(s.place(pos)+": "+f.Message, f.Hint)))
-	}
-	if len(r.Findings) > 0 && len(r.Workloads) > 0 {
-		fmt.Fprintln(b)
-	}
-	for _, state := range r.Workloads {
-		line := fmt.Sprintf("%s is at %d.0", state.Name, state.Stop)
-		if len(state.Missing) > 0 {
-			line += "; missing: " + strings.Join(state.Missing, ", ")
-		}
-		fmt.Fprintln(b, walk.Escape(line))
-	}
-	return b.Flush()
-}
-
-func checkJSON(w io.Writer, _ *source, r *checkReport) error {
-	e := json.NewEncoder(w)
-	e.SetEscapeHTML(false)
-	e.SetIndent("", "  ")
-	return e.Encode(r)
 }

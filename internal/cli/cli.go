@@ -20,6 +20,7 @@ import (
 	"path/filepath"
 	"runtime/debug"
 	"strings"
+	"time"
 
 	"road/internal/walk"
 
@@ -37,7 +38,7 @@ func Main() int {
 // Run runs one command line, args[0] being the program's name, and gives the
 // exit status.
 func Run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) (status int) {
-	c := &command{ctx: ctx, stdin: stdin, stdout: stdout, stderr: stderr}
+	c := &command{ctx: ctx, stdin: stdin, stdout: stdout, stderr: stderr, now: time.Now}
 	defer func() {
 		if r := recover(); r != nil {
 			status = c.crashed(r, debug.Stack())
@@ -78,6 +79,7 @@ type command struct {
 	ctx            context.Context
 	stdin          io.Reader
 	stdout, stderr io.Writer
+	now            func() time.Time
 	begun          bool // the arguments were understood; errors are no longer about usage
 	quiet          bool
 	noInput        bool

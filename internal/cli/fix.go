@@ -27,6 +27,9 @@ type fixer struct {
 	changed edit.Files // those that differ from what is on disk
 	left    []string   // what was not fixed
 	filter  filterChoice
+
+	exceptions []*app.Exception
+	excepted   []string // what was not fixed because its owner does not want it
 }
 
 func (c *command) fix() *cobra.Command {
@@ -110,6 +113,10 @@ func (c *command) fixAll(src *source, ch chosen, seen *app.Seen, write bool) err
 	original := edit.Files(src.app.Files())
 	f := &fixer{command: c, source: src, app: src.app, files: edit.Files(src.app.Files()), changed: edit.Files{}, filter: ch.filter}
 	f.app.Seen = seen
+	var err error
+	if f.exceptions, err = f.app.Exceptions(); err != nil {
+		return src.placed(err)
+	}
 	for i, s := range road() {
 		if !ch.within(i+2, s.Name) {
 			continue
@@ -117,6 +124,9 @@ func (c *command) fixAll(src *source, ch chosen, seen *app.Seen, write bool) err
 		if err := f.step(s); err != nil {
 			return err
 		}
+	}
+	for _, x := range f.excepted {
+		c.say("road: excepted: %s", x)
 	}
 	if len(f.changed) == 0 && len(f.left) == 0 {
 		c.say("road: nothing to fix")
@@ -143,7 +153,7 @@ func (f *fixer) step(s *step.Step) error {
 	if err != nil {
 		return &fault{BadInput, err, ""}
 	}
-	after, refused := step.Apply(f.app, f.files, edits, map[string]string{})
+	after, refused := step.Apply(f.app, f.files, edits, step.Spared(f.exceptions, s, f.now()))
 	for _, r := range refused {
 		f.left = append(f.left, withHint(f.source.place(r.Pos)+": "+r.Message, r.Hint))
 	}
@@ -163,9 +173,17 @@ func (f *fixer) step(s *step.Step) error {
 	}
 	f.app = a
 	for _, finding := range s.Check(a) {
+		x := step.Excepted(f.exceptions, s, a, finding, f.now())
+		if x != nil && !x.Ended(f.now()) {
+			f.excepted = append(f.excepted, fmt.Sprintf("%s: %s: %s", f.source.place(finding.Pos), finding.Message, x))
+			continue
+		}
 		what := fmt.Sprintf("%s: %s", f.source.place(finding.Pos), finding.Message)
 		if finding.NeedsRun {
 			what += " (only a run can tell what to write: road walk)"
+		}
+		if x != nil {
+			what += fmt.Sprintf("; its exception ended on %s: %s", x.Day(), x.Reason)
 		}
 		f.left = append(f.left, what)
 	}

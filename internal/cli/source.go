@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"road/demo"
@@ -42,6 +43,21 @@ func (s *source) place(p app.Pos) string {
 	}
 	p.File = filepath.Join(dir, filepath.FromSlash(p.File))
 	return p.String()
+}
+
+// placed has the places in a fault of the application's, if err is one, named as
+// this command's user can open them.
+func (s *source) placed(err error) error {
+	var conf *app.ConfigError
+	if !errors.As(err, &conf) {
+		return err
+	}
+	out := &app.ConfigError{}
+	for _, p := range conf.Problems {
+		p.File = s.place(app.Pos{File: p.File})
+		out.Problems = append(out.Problems, p)
+	}
+	return &fault{BadInput, out, ""}
 }
 
 // problem is a Problem in one line, with its hint.
@@ -89,18 +105,31 @@ func notThere(path string, err error) error {
 // loadPath loads a folder or a file and refuses choices for steps that there
 // are not.
 func loadPath(path string) (*app.App, error) {
+	s := &source{path: path}
 	a, err := app.Load(path)
 	if err != nil {
-		return nil, &fault{BadInput, err, ""}
+		return nil, s.placed(&fault{BadInput, err, ""})
 	}
-	return a, unknownSteps(a)
+	s.app = a
+	return a, s.unknownSteps()
 }
 
-func unknownSteps(a *app.App) error {
+// unknownSteps refuses choices and exceptions for steps that there are not, and
+// exceptions that are wrong in themselves.
+func (s *source) unknownSteps() error {
+	exceptions, err := s.app.Exceptions()
+	if err != nil {
+		return s.placed(err)
+	}
 	var errs []error
-	for _, k := range a.Config.StepKeys() {
+	for _, k := range s.app.Config.StepKeys() {
 		if find(k.Step) == 0 {
-			errs = append(errs, fmt.Errorf("%s: no step is called %q", k.Pos, k.Step))
+			errs = append(errs, fmt.Errorf("%s: no step is called %q", s.place(k.Pos), k.Step))
+		}
+	}
+	for _, x := range exceptions {
+		if !slices.Contains(names(), x.Step) {
+			errs = append(errs, fmt.Errorf("%s: no step is called %q", s.place(x.Pos), x.Step))
 		}
 	}
 	if len(errs) > 0 {
@@ -189,7 +218,7 @@ func (c *command) read(args []string) (*source, error) {
 		return nil, &fault{BadInput, err, ""}
 	}
 	s := &source{path, a}
-	return s, s.broken()
+	return s, errors.Join(s.broken(), s.unknownSteps())
 }
 
 // broken refuses a file that was named on the command line and that does not

@@ -63,7 +63,7 @@ func (r *run) prepare(args []string, s *selection) error {
 // options puts together what package walk needs, inside the engine.
 func (r *run) options(e sandbox.Engine, dir string) (walk.Options, error) {
 	root, name, err := r.source.materialize(dir)
-	return walk.Options{Root: root, Name: name, Dir: dir, Steps: road(), Engine: e, To: r.chosen.to, Only: r.chosen.only,
+	return walk.Options{Root: root, Name: name, Dir: dir, Now: r.now(), Steps: road(), Engine: e, To: r.chosen.to, Only: r.chosen.only,
 		Skip: r.chosen.skip, Ready: r.ready, Choices: r.filter.choices()}, err
 }
 
