@@ -26,6 +26,9 @@ apiVersion: road/v1
 	outlineChecks(&b, a)
 	outlineFoothold(&b, a)
 	outlineMissing(&b, a)
+	b.WriteString(`# exceptions: # from steps, until the end of a day; then check counts them again
+# - {step: read-only-root, workload: NAME, reason: why, until: YYYY-MM-DD}
+`)
 	return []byte(b.String())
 }
 

@@ -58,6 +58,12 @@ type WorkloadResult struct {
 	Status     Status   `json:"status"`
 	Reason     string   `json:"reason,omitempty"`
 	Exceptions []string `json:"exceptions"`
+
+	// Excepted says that it was left out because its owner wants it so: Reason has
+	// his words. Spared are containers for which that holds while the rest has the
+	// step.
+	Excepted bool     `json:"excepted,omitempty"`
+	Spared   []string `json:"spared,omitempty"`
 }
 
 // A Finding is a step.Finding in a report.

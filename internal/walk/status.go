@@ -11,7 +11,7 @@ import (
 // out, an attack of a done step that still succeeds, or succeeds again at a later
 // stop, though the road does not leave it open, and under strict everything that
 // is unproven. None means that
-// every step is done or was there already, none of its attacks succeeds, and
+// every step is done, was there already or is excepted, none of its attacks succeeds, and
 // the application works.
 func (r *Report) Shortfalls(strict bool) []string {
 	var out []string
@@ -19,12 +19,15 @@ func (r *Report) Shortfalls(strict bool) []string {
 		if s.Number == 1 {
 			continue
 		}
+		if s.Status == LeftOut && s.excepted() {
+			continue
+		}
 		if s.Status == LeftOut {
 			out = append(out, fmt.Sprintf("%s was left out: %s", s.Step, s.Reason))
 			continue
 		}
 		for _, w := range s.Workloads {
-			if w.Status == LeftOut {
+			if w.Status == LeftOut && !w.Excepted {
 				out = append(out, fmt.Sprintf("%s was left out for %s: %s", s.Step, w.Name, w.Reason))
 			}
 		}
@@ -33,7 +36,7 @@ func (r *Report) Shortfalls(strict bool) []string {
 		}
 		for _, a := range s.Attacks {
 			switch {
-			case a.Open != "":
+			case a.Open != "" || s.spares(a.Target):
 			case a.After.Verdict == step.Succeeded:
 				out = append(out, fmt.Sprintf("%s still succeeds at %d.0 on %s", a.Name, s.Number, a.Target))
 			case strict && a.After.Verdict != step.Blocked:

@@ -105,7 +105,8 @@ func (w *walker) next(ctx context.Context, p planned) error {
 		if err != nil {
 			return err
 		}
-		stop.Workloads = w.workloads(findings, p.step.Check(w.app), t.leftOut)
+		stop.Workloads = w.workloads(findings, w.unspared(p.step, p.step.Check(w.app)), t.leftOut)
+		w.except(p.step, stop)
 		for i, r := range stop.Workloads {
 			if kept := t.kept[r.Name]; kept != "" && r.Status == Done {
 				stop.Workloads[i].Exceptions = append(r.Exceptions, w.mask.line("needs "+kept))
@@ -148,7 +149,7 @@ type taken struct {
 // that still does not work is left out; where nothing is left, the lane is as it
 // was before.
 func (w *walker) take(ctx context.Context, l *lane, p planned, stop *Stop) (*taken, error) {
-	t := &taken{leftOut: map[string]string{}, tried: map[string]bool{}, kept: map[string]string{}}
+	t := &taken{leftOut: step.Spared(w.exceptions, p.step, w.o.Now), tried: map[string]bool{}, kept: map[string]string{}}
 	if err := w.trace(ctx, l, p, stop); err != nil {
 		return nil, err
 	}

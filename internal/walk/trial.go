@@ -95,9 +95,13 @@ func (w *walker) works(ctx context.Context, l *lane, p planned, stop *Stop, t *t
 // says nothing about the step, and gives the other jobs.
 func (w *walker) withoutLeftOut(jobs []job, leftOut map[string]string, what string, cells map[key]Cell) []job {
 	return slices.DeleteFunc(slices.Clone(jobs), func(j job) bool {
-		why, out := leftOut[j.key.target.Workload]
+		t := j.key.target
+		why, out := leftOut[t.Workload]
+		if !out {
+			why, out = leftOut[t.Workload+" "+t.Container]
+		}
 		if out {
-			w.book.write(cells, j.key, Cell{Verdict: step.Unproven, Target: targetName(j.key.target), Reason: w.mask.line(what + ": " + why)})
+			w.book.write(cells, j.key, Cell{Verdict: step.Unproven, Target: targetName(t), Reason: w.mask.line(what + ": " + why)})
 		}
 		return out
 	})

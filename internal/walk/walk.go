@@ -37,6 +37,8 @@ type Options struct {
 	Attack time.Duration // how long one attack may take; default 120 s
 	Settle time.Duration // how long a check is tried again; default 10 s
 
+	Now time.Time // when exceptions are judged; default: the time of the start
+
 	Events func(Event) // told what happens, one at a time; may be nil
 	Keep   func(Kept)  // told what each done step changed, in order; may be nil
 }
@@ -192,6 +194,9 @@ func (o *Options) selected() []planned {
 }
 
 func (o *Options) defaults() {
+	if o.Now.IsZero() {
+		o.Now = time.Now()
+	}
 	if o.Ready == 0 {
 		o.Ready = 120 * time.Second
 	}

@@ -30,6 +30,8 @@ type walker struct {
 	standings []standing // the application at the stops that were attacked
 	entry     string     // workload that users reach, by the engine's word; "" where it has none
 
+	exceptions []*app.Exception // of the owner's
+
 	mu    sync.Mutex // guards o.Events and the report's notes
 	tally sync.Mutex // guards times, and how much of a stop is left
 }
@@ -100,6 +102,10 @@ func (w *walker) learnShape() error {
 	if len(a.Workloads) == 0 {
 		return &InputError{Err: fmt.Errorf("nothing to walk: %s has no Kubernetes workload", w.o.Root),
 			Help: "give the folder that holds the manifests and the Dockerfiles, or none to walk the built-in demo"}
+	}
+	var err error
+	if w.exceptions, err = a.Exceptions(); err != nil {
+		return &InputError{Err: err}
 	}
 	w.mask = newMasker(a)
 	w.refs = map[string]string{}
