@@ -68,13 +68,14 @@ type Owner struct {
 
 // SeenInside is what one container did, over all runs.
 type SeenInside struct {
-	Written []string          `json:"written"`          // directories of the image whose content changed, sorted, none below another
-	Denied  []Denied          `json:"denied"`           // what a stricter run was refused
-	Opened  []string          `json:"opened"`           // files of the image that it opened, by their real names, sorted; nil where nobody looked
-	Ran     []string          `json:"ran"`              // those of them that it ran as programs
-	Links   map[string]string `json:"links,omitempty"`  // names of links in the image's program directories that lead to one of Ran
-	Unseen  string            `json:"unseen,omitempty"` // why Opened is nil though somebody looked
-	Listens []int             `json:"listens"`          // TCP ports that the app listened on
+	Written  []string          `json:"written"`            // directories of the image whose content changed, sorted, none below another
+	Denied   []Denied          `json:"denied"`             // what a stricter run was refused
+	Opened   []string          `json:"opened"`             // files of the image that it opened, by their real names, sorted; nil where nobody looked
+	Ran      []string          `json:"ran"`                // those of them that it ran as programs
+	Links    map[string]string `json:"links,omitempty"`    // names of links that lead to one of Ran in program directories, or, by Debian's alternatives, to one of Opened
+	Packages map[string]string `json:"packages,omitempty"` // the Debian package that each of Opened comes from; nil where its image has none
+	Unseen   string            `json:"unseen,omitempty"`   // why Opened is nil though somebody looked
+	Listens  []int             `json:"listens"`            // TCP ports that the app listened on
 
 	// What the container's pod called, the same for all its containers. Connects
 	// is nil where nobody looked, and empty where the pod called nobody.

@@ -406,7 +406,7 @@ func lessons(s *app.Seen) string {
 	s = cloneSeen(s)
 	for _, containers := range s.Containers {
 		for _, in := range containers {
-			in.Opened, in.Ran, in.Links = nil, nil, nil
+			in.Opened, in.Ran, in.Links, in.Packages = nil, nil, nil, nil
 		}
 	}
 	return jsonOf(s.Containers)

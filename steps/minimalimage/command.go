@@ -18,6 +18,7 @@ type start struct {
 	command, args   map[*app.Container][]string // of the manifests, where they change
 	programs        []string                    // as they are called: "redis-server", "/usr/sbin/nginx", sorted
 	shell           bool                        // a shell was taken out of a command
+	shellFor        string                      // why a shell stays; "" where none does
 }
 
 // starts finds how the image's containers are to be started. The error says what

@@ -20,7 +20,6 @@ const (
 
 // What the lines that fix adds say of themselves.
 const (
-	collectComment = "# What the app was seen to need, collected: programs, their libraries, files, and\n# directories to write to"
 	scratchComment = "# The image: nothing but that"
 	argsComment    = "The kubelet fills in what a shell did"
 )
@@ -110,7 +109,7 @@ func (t *target) stages(p *plan, build string) string {
 	files := t.free("minimal")
 	var b strings.Builder
 	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
-	line("%s", collectComment)
+	line("%s", p.comment())
 	line("FROM %s AS %s", build, files)
 	if p.facts.User != "" && p.facts.User != "0" && p.facts.User != "root" {
 		line("USER 0")
@@ -120,40 +119,15 @@ func (t *target) stages(p *plan, build string) string {
 	line("%s", scratchComment)
 	line("FROM scratch")
 	line("COPY --from=%s %s /", files, collection)
-	for _, d := range p.whole {
-		line("COPY --from=%s %s %s", build, d, d)
+	if p.rung < slimmed {
+		for _, d := range p.whole {
+			line("COPY --from=%s %s %s", build, d, d)
+		}
 	}
 	for _, l := range t.config(p) {
 		line("%s", l)
 	}
 	return strings.TrimSuffix(b.String(), "\n")
-}
-
-// skeleton finds the directories that packages make for their programs, and the
-// links between them: a program may go into one that it never writes to.
-const skeleton = "$(find /run /var -maxdepth 2 ! -type f)"
-
-// collect gives the shell line that collects: with tar, which keeps owners and
-// modes; of files it takes what links mean, of directories the links themselves.
-func (p *plan) collect() string {
-	var steps []string
-	pack := func(options string, list []string) {
-		steps = append(steps, fmt.Sprintf("tar %s %s --no-recursion \\\n      %s", options, bundle, wrap(list, 90, " \\\n      ")), fmt.Sprintf("tar -xpf %s -C %s", bundle, collection))
-	}
-	dirs, files := p.dirs, slices.Concat(p.static, p.files)
-	if len(p.dynamic) > 0 {
-		steps = append(steps, fmt.Sprintf("programs=\"%s\"", strings.Join(p.dynamic, " ")))
-		ldd := "ldd $programs"
-		if len(p.dynamic) > 1 || strings.Contains(p.dynamic[0], "*") {
-			ldd = "for p in $programs; do ldd $p; done" // that of musl takes one
-		}
-		files = append(files, "$programs", "$("+ldd+" | grep -o '/[^ :]*')")
-		dirs = append(dirs, skeleton)
-	}
-	steps = append(steps, "mkdir "+collection)
-	pack("-cf", dirs)
-	pack("-chf", append(files, fmt.Sprintf("$(ls %s 2>/dev/null)", bundles)))
-	return strings.Join(steps, " \\\n && ")
 }
 
 // wrap joins words by spaces, with a break where a line gets longer than width.

@@ -16,6 +16,7 @@ import (
 type plan struct {
 	*start
 	facts app.ImageFacts
+	rung  rung
 	build []goBuild // lines of Go builds that become static
 
 	static  []string // programs that need no library: what Go builds
@@ -23,6 +24,11 @@ type plan struct {
 	dirs    []string // directories that come along without what is in them
 	files   []string // single files, as words for a shell
 	whole   []string // directories that come along with all that is in them
+
+	packages []string // Debian packages that come along, on the rung packaged
+	links    []string // links that lead to programs and libraries
+	loads    string   // what its program loads itself from, "" where it is of one piece
+	compiled bool     // Python keeps compiled modules beside them, which no package lists
 }
 
 // plan says what an image needs, or why it cannot be made smaller, as far as is
@@ -40,16 +46,29 @@ func (t *target) plan(a *app.App) (*plan, string) {
 		}
 		return nil, ""
 	}
+	p := &plan{facts: t.facts(a), rung: t.rung(a), loads: t.loads(a)}
 	s, err := t.starts(a)
-	if err != nil {
+	if err == nil && !t.granted(a, withShell) && p.rung < slimmed {
+		if shell := t.runsShell(a, s); shell != "" {
+			err = fmt.Errorf("the application itself runs a shell (%s)", shell)
+		}
+	}
+	switch {
+	case err == nil && !t.granted(a, withShell) && p.rung < slimmed:
+	case t.packaged(a) && t.asIs(a).programs != nil:
+		s, p.rung = t.asIs(a), max(p.rung, packaged)
+		if err != nil {
+			s.shellFor = err.Error()
+		}
+	case err != nil:
 		return nil, err.Error()
 	}
-	p := &plan{start: s, facts: t.facts(a)}
-	if shell := t.runsShell(a, s); shell != "" {
-		return nil, fmt.Sprintf("the application itself runs a shell (%s)", shell)
-	}
+	p.start = s
 	p.addPrograms(t, a)
 	p.addFiles(t, a)
+	if p.rung == packaged {
+		p.addPackages(t, a)
+	}
 	return p, ""
 }
 
@@ -126,7 +145,7 @@ func (p *plan) addPrograms(t *target, a *app.App) {
 			hookShell = hookShell || isShell(h[0])
 		}
 		for _, name := range inside(a, c).Ran {
-			if !loader.MatchString(name) && (!isShell(name) || hookShell && !p.shell) {
+			if !loader.MatchString(name) && (!isShell(name) || hookShell && !p.shell || p.shellFor != "") {
 				ran[name] = true
 			}
 		}
@@ -182,7 +201,7 @@ func (p *plan) addFiles(t *target, a *app.App) {
 	}
 	for _, c := range t.uses {
 		in := inside(a, c)
-		for _, d := range in.Written {
+		for _, d := range slices.Concat(in.Written, p.facts.Volumes) {
 			if d = path.Clean(d); d != "/" && !onMount(c, d) && plain(d) {
 				p.dirs = append(p.dirs, d)
 			}
@@ -193,7 +212,11 @@ func (p *plan) addFiles(t *target, a *app.App) {
 			}
 		}
 		for _, name := range in.Opened {
-			if !slices.Contains(in.Ran, name) && plain(name) {
+			switch {
+			case slices.Contains(in.Ran, name) || !plain(name):
+			case p.rung == packaged:
+				p.addOwn(name, work, in.Packages[name] != "")
+			default:
 				p.addFile(name, work)
 			}
 		}
@@ -225,6 +248,33 @@ func (p *plan) addFile(name, work string) {
 	default:
 		p.whole = append(p.whole, dir)
 	}
+}
+
+// addOwn takes over one file that was opened, beside whole packages: what no
+// package owns, with all of the directory that is the application's own, and
+// configuration, where nobody tells the application's from a package's.
+func (p *plan) addOwn(name, work string, owned bool) {
+	dir := path.Dir(name)
+	switch {
+	case owned && (dir == "/etc" || !strings.HasPrefix(name, "/etc/")):
+	case !slices.Contains(roots, work) && strings.HasPrefix(name, work+"/"):
+		p.whole = append(p.whole, work)
+	case library.MatchString(name) && libDir.MatchString(dir):
+		base, _, _ := strings.Cut(path.Base(name), ".so")
+		p.files = append(p.files, quote(portable(path.Join(dir, base)))+".so*") // with the links to it
+	case slices.Contains(roots, dir) || libDir.MatchString(dir):
+		p.files = append(p.files, quote(portable(name)))
+	default:
+		p.whole = append(p.whole, own(dir))
+	}
+}
+
+// own gives the directory above dir that lies in one of everybody's.
+func own(dir string) string {
+	for up := path.Dir(dir); !slices.Contains(roots, up) && !libDir.MatchString(up); up = path.Dir(up) {
+		dir = up
+	}
+	return dir
 }
 
 // portable gives a file's name for machines of any kind.

@@ -460,6 +460,9 @@ func (d *deployment) Learn(_ context.Context, s *app.Seen) error {
 			in := s.Inside(m.workload.ID(), c.Spec.Name)
 			in.Written = outermost(append(in.Written, written...))
 			d.learnOpened(in, m.workload.ID(), c.Spec.Name)
+			if err := learnPackages(in, d.images[c.Spec.Image]); err != nil {
+				errs = append(errs, err)
+			}
 			if err := d.learnListens(in, m, c.Spec.Name); err != nil {
 				errs = append(errs, err)
 			}

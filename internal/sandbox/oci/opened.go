@@ -1,9 +1,12 @@
 package oci
 
 import (
+	"fmt"
+	"maps"
 	"slices"
 
 	"road/internal/app"
+	"road/internal/image"
 	"road/internal/sandbox/oci/pod"
 )
 
@@ -72,4 +75,32 @@ func (d *deployment) learnOpened(in *app.SeenInside, workload, container string)
 	slices.Sort(in.Opened)
 	slices.Sort(in.Ran)
 	in.Opened, in.Ran = slices.Compact(in.Opened), slices.Compact(in.Ran)
+}
+
+// learnPackages adds to in which packages own what was opened, and by which links
+// Debian's alternatives lead there.
+func learnPackages(in *app.SeenInside, img *image.Image) error {
+	if img == nil || len(in.Opened) == 0 {
+		return nil
+	}
+	owners, err := img.Packages(in.Opened)
+	if err != nil {
+		return fmt.Errorf("read the packages of %s: %w", img.Ref, err)
+	}
+	if owners == nil {
+		return nil // what an earlier image of the same container showed stays
+	}
+	links, err := img.Alternatives(in.Opened)
+	if err != nil {
+		return fmt.Errorf("read the alternatives of %s: %w", img.Ref, err)
+	}
+	if in.Packages == nil {
+		in.Packages = map[string]string{}
+	}
+	maps.Copy(in.Packages, owners)
+	if in.Links == nil && len(links) > 0 {
+		in.Links = map[string]string{}
+	}
+	maps.Copy(in.Links, links)
+	return nil
 }
