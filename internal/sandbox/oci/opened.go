@@ -56,7 +56,7 @@ func (d *deployment) learnOpened(in *app.SeenInside, workload, container string)
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if err := d.lost[[2]string{workload, container}]; err != nil {
-		in.Opened, in.Ran, in.Links, in.Unseen = nil, nil, nil, err.Error()
+		in.Opened, in.Ran, in.Links, in.Packages, in.Unseen = nil, nil, nil, nil, err.Error()
 		return
 	}
 	in.Unseen = ""
