@@ -45,6 +45,11 @@ type Step struct {
 	// of the step alone.
 	AdmissionOnly bool
 
+	// Keeps says what a workload keeps, as Fix would change it now, of what the step
+	// is there to take away: "a shell: its entry point is a script". nil where a step
+	// takes all or nothing.
+	Keeps func(a *app.App, workload string) []string
+
 	// Trial finds by running what a workload cannot do without; nil where a step
 	// learns nothing that way.
 	Trial *Trial

@@ -108,8 +108,8 @@ func (w *walker) next(ctx context.Context, p planned) error {
 		stop.Workloads = w.workloads(findings, w.unspared(p.step, p.step.Check(w.app)), t.leftOut)
 		w.except(p.step, stop)
 		for i, r := range stop.Workloads {
-			if kept := t.kept[r.Name]; kept != "" && r.Status == Done {
-				stop.Workloads[i].Exceptions = append(r.Exceptions, w.mask.line("needs "+kept))
+			if r.Status == Done {
+				stop.Workloads[i].Exceptions = append(r.Exceptions, w.conceded(t, r.Name)...)
 			}
 		}
 		stop.Diff, stop.Reason = w.mask.text(t.diff), w.mask.line(t.reason)
@@ -137,9 +137,10 @@ type taken struct {
 	change  *change
 	reason  string // why, then
 	works   Works
-	leftOut map[string]string // by workload: why it was left out
-	tried   map[string]bool   // by workload: a trial was made
-	kept    map[string]string // by workload: what a trial showed that it needs
+	leftOut map[string]string   // by workload: why it was left out
+	tried   map[string]bool     // by workload: a trial was made
+	kept    map[string]string   // by workload: what a trial showed that it needs
+	keeps   map[string][]string // by workload: what the step itself leaves
 
 	retraced bool // system calls were recorded once more
 }
@@ -167,12 +168,13 @@ func (w *walker) take(ctx context.Context, l *lane, p planned, stop *Stop) (*tak
 		if try == 1 && l == w.lane {
 			w.emit(Found{stop.Number, stop.Findings, w.mask.text(c.diff)})
 		}
+		keeps := keptBy(p.step, l.app)
 		broken, err := w.attempt(ctx, l, c, stop, t)
 		if err != nil {
 			return nil, err
 		}
 		if broken == nil {
-			t.diff, t.change = c.diff, c
+			t.diff, t.change, t.keeps = c.diff, c, keeps
 			return t, nil
 		}
 		before := lessons(previous.Seen)
@@ -289,17 +291,10 @@ func (w *walker) attempt(ctx context.Context, l *lane, c *change, stop *Stop, t 
 	if f.workloads = fresh; len(fresh) == 0 {
 		f.workloads = everyone()
 	}
-	return f, nil
-}
-
-// lastWords gives the last line of a log, behind what it is the reason of.
-func (w *walker) lastWords(logs string) string {
-	lines := strings.Split(strings.TrimSpace(logs), "\n")
-	last := w.mask.line(strings.TrimSpace(lines[len(lines)-1]))
-	if last == "" {
-		return ""
+	if len(f.workloads) == 1 {
+		f.reason += w.lastWords(l.serving.Logs(f.workloads[0], wordLines))
 	}
-	return "; its last line: " + last
+	return f, nil
 }
 
 // culprits gives the workloads behind the Services of failed checks; all of

@@ -23,7 +23,7 @@ func (w *walker) trial(ctx context.Context, l *lane, p planned, stop *Stop, t *t
 			continue
 		}
 		t.tried[id] = true
-		found, err := w.grant(ctx, l, p, stop, t, id, groups)
+		found, err := w.grant(ctx, l, p, stop, t, trialOf{id, groups, broken.reason})
 		if err != nil || found {
 			return found, err
 		}
@@ -31,17 +31,30 @@ func (w *walker) trial(ctx context.Context, l *lane, p planned, stop *Stop, t *t
 	return false, nil
 }
 
+// A trialOf is the trial of one workload.
+type trialOf struct {
+	workload string
+	groups   [][]string
+	without  string // how the application failed with nothing granted
+}
+
 // grant gives a workload one group on top of the other until the application
-// works, and then takes back one thing after another, as long as it does.
-func (w *walker) grant(ctx context.Context, l *lane, p planned, stop *Stop, t *taken, id string, groups [][]string) (bool, error) {
+// works, and then takes back one thing after another, as long as it does. Why the
+// most that did not do did not is kept as the reason.
+func (w *walker) grant(ctx context.Context, l *lane, p planned, stop *Stop, t *taken, o trialOf) (bool, error) {
 	works := func(names []string) (bool, error) {
-		w.emit(Note{stop.Number, w.mask.line(fmt.Sprintf("%s: trying %s with %s", p.step.Name, id, strings.Join(names, ", ")))})
-		p.step.Trial.Grant(l.app, id, names)
-		return w.works(ctx, l, p, stop, t)
+		w.emit(Note{stop.Number, w.mask.line(fmt.Sprintf("%s: trying %s with %s", p.step.Name, o.workload, strings.Join(names, ", ")))})
+		p.step.Trial.Grant(l.app, o.workload, names)
+		broken, err := w.broken(ctx, l, p, stop, t)
+		if broken != nil {
+			o.without = broken.reason
+			w.emit(Note{stop.Number, w.mask.line(p.step.Name + ": " + broken.reason)})
+		}
+		return err == nil && broken == nil, err
 	}
 	var names []string
 	found := false
-	for _, g := range groups {
+	for _, g := range o.groups {
 		names = append(names, g...)
 		var err error
 		if found, err = works(names); err != nil {
@@ -52,7 +65,7 @@ func (w *walker) grant(ctx context.Context, l *lane, p planned, stop *Stop, t *t
 		}
 	}
 	if !found {
-		p.step.Trial.Grant(l.app, id, nil)
+		p.step.Trial.Grant(l.app, o.workload, nil)
 		return false, nil
 	}
 	for _, n := range slices.Clone(names) {
@@ -68,27 +81,27 @@ func (w *walker) grant(ctx context.Context, l *lane, p planned, stop *Stop, t *t
 			names = less
 		}
 	}
-	p.step.Trial.Grant(l.app, id, names)
-	t.kept[id] = strings.Join(names, ", ")
+	p.step.Trial.Grant(l.app, o.workload, names)
+	t.kept[o.workload] = strings.Join(names, ", ") + "; without: " + o.without
 	return true, nil
 }
 
-// works says whether the application works with the step as it would be fixed
-// now. The lane's files are as before afterwards.
-func (w *walker) works(ctx context.Context, l *lane, p planned, stop *Stop, t *taken) (bool, error) {
+// broken says how the application fails with the step as it would be fixed now,
+// nil where it works. The lane's files are as before afterwards.
+func (w *walker) broken(ctx context.Context, l *lane, p planned, stop *Stop, t *taken) (*fault, error) {
 	previous, images := l.app, maps.Clone(l.app.Seen.Images)
 	c, err := w.fix(l, p, t.leftOut)
-	if err != nil || c == nil {
-		return false, err
+	if err != nil {
+		return nil, err
+	}
+	if c == nil {
+		return &fault{reason: "the step changes nothing then"}, nil
 	}
 	broken, err := w.attempt(ctx, l, c, stop, t)
 	if err != nil {
-		return false, err
+		return nil, err
 	}
-	if err := w.restore(l, c, previous, images); err != nil {
-		return false, err
-	}
-	return broken == nil, nil
+	return broken, w.restore(l, c, previous, images)
 }
 
 // withoutLeftOut writes down that an attack on a workload which a step left out

@@ -58,7 +58,7 @@ func TestTrialFindsTheLeast(t *testing.T) {
 		if s.Status != Done || !strings.Contains(s.Diff, "a: "+found+"\n") && !strings.Contains(s.Diff, "a: "+c.want+"\n") {
 			t.Errorf("%v: %s %s\n%s", c.needed, s.Status, s.Reason, s.Diff)
 		}
-		if got := s.Workloads[0].Exceptions; len(got) != 1 || strings.ReplaceAll(got[0], ", ", ",") != "needs "+found {
+		if got := s.Workloads[0].Exceptions; len(got) != 1 || !strings.HasPrefix(strings.ReplaceAll(got[0], ", ", ","), "needs "+found+"; without: ") || !strings.Contains(got[0], "does not get ready: needs ") {
 			t.Errorf("%v: exceptions %q", c.needed, got)
 		}
 	}

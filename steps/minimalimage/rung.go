@@ -108,14 +108,18 @@ func keeps(a *app.App, workload string) []string {
 			continue
 		}
 		p, _ := t.plan(a)
-		if p == nil || p.shellFor == "" {
+		if p == nil {
 			continue
 		}
-		what := "a shell, and what the shell was seen to run"
-		if p.rung == slimmed {
-			what = "the shell and the tools of its base"
+		switch {
+		case p.rung == slimmed:
+			out = append(out, fmt.Sprintf("the shell and the tools of the base of image %q, and loses the package manager", t.image.Name))
+		case p.shellFor != "":
+			out = append(out, fmt.Sprintf("a shell, and what it was seen to run, in image %q: %s", t.image.Name, p.shellFor))
 		}
-		out = append(out, fmt.Sprintf("keeps %s, in image %q: %s", what, t.image.Name, p.shellFor))
+		if interpreter.MatchString(path.Base(p.loads)) {
+			out = append(out, fmt.Sprintf("%s in image %q, which runs any code of its language: the application is written in it", path.Base(p.loads), t.image.Name))
+		}
 	}
 	return out
 }

@@ -38,6 +38,7 @@ var Step = &step.Step{
 	Fix:     fix,
 	Weaken:  weaken,
 	Attacks: attacks,
+	Keeps:   keeps,
 	Trial:   &step.Trial{Candidates: candidates, Grant: grant},
 }
 
