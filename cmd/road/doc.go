@@ -61,6 +61,15 @@ its file got another name or the image another tag; what another check wrote wit
 -o json serves as well. The outputs sarif and junit have what does not count as
 suppressed and skipped; github writes annotations for pull requests.
 
+# The clusters that it is for
+
+Road writes for today's Kubernetes. Where the clusters are older, road.yaml says so:
+
+	target: {kubernetes: "1.33", runtime: containerd-1.7}
+
+What they do not bear is left out with the reason: user namespaces need Kubernetes
+1.33 and containerd 2.0, a ValidatingAdmissionPolicy 1.30, seccompProfile 1.19.
+
 # What a run shows
 
 Learn says what each container was seen to need: directories that it writes, ports,

@@ -26,6 +26,8 @@ type Config struct {
 
 	ConfigMaps map[string]map[string]string // the same for ConfigMaps
 
+	Target Target // the clusters that the manifests are for
+
 	tags     string         // "" or "stop"
 	registry string         // "", InProcess or a registry
 	lines    map[string]int // where a thing that Load looks up stands: "images web", "manifests k8s"

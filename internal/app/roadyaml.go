@@ -69,6 +69,7 @@ func (c *Config) read(s *strict, n *yaml.Node) {
 		key{"steps", func(n *yaml.Node) { c.readSteps(s, n) }},
 		key{"secrets", func(n *yaml.Node) { c.Secrets = readValues(s, n, "secret") }},
 		key{"configMaps", func(n *yaml.Node) { c.ConfigMaps = readValues(s, n, "configMap") }},
+		key{"target", func(n *yaml.Node) { c.readTarget(s, n) }},
 		key{"exceptions", func(n *yaml.Node) { c.readExceptions(s, n) }},
 	)
 	if version != "road/v1" && n.Kind == yaml.MappingNode {

@@ -23,7 +23,7 @@ type Report struct {
 	App       string    `json:"app"`
 	Findings  []Finding `json:"findings"`           // those that count
 	Known     []Finding `json:"known,omitempty"`    // those that the baseline knows
-	Excepted  []Finding `json:"excepted,omitempty"` // those that an exception covers
+	Excepted  []Finding `json:"excepted,omitempty"` // those that an exception covers, or that the target does not bear
 	Gone      []Entry   `json:"gone,omitempty"`     // what the baseline knows and is not found any more
 	Unused    []Except  `json:"unused,omitempty"`   // exceptions that cover nothing
 	Workloads []State   `json:"workloads"`
@@ -47,6 +47,7 @@ type Finding struct {
 	NeedsRun    bool    `json:"needsRun,omitempty"`
 	Fingerprint string  `json:"fingerprint"` // the same as long as the finding is; see fingerprint
 	Exception   *Except `json:"exception,omitempty"`
+	Unborne     string  `json:"unborne,omitempty"` // why the target's clusters do not bear its step
 
 	known bool // the baseline knows it
 }
@@ -151,7 +152,9 @@ func (c *checker) ask(stop int, s *step.Step) {
 		out := Finding{Stop: stop, Step: s.Name, File: f.File, Line: f.Line, Column: f.Column, Workload: f.Workload,
 			Container: f.Container, Message: f.Message, Hint: f.Hint, NeedsRun: f.NeedsRun, Fingerprint: fingerprint(s.Name, f)}
 		list, names := &c.Findings, c.missing
-		if x := step.Excepted(c.exceptions, s, c.app, f, c.options.Now); x != nil {
+		if out.Unborne = step.Unborne(s, c.app, f.Workload); out.Unborne != "" {
+			list, names = &c.Excepted, c.excepted
+		} else if x := step.Excepted(c.exceptions, s, c.app, f, c.options.Now); x != nil {
 			c.used[x] = true
 			e := c.except(x)
 			out.Exception = &e

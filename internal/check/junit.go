@@ -107,6 +107,9 @@ func why(f Finding) string {
 	if f.known {
 		return " [known]"
 	}
+	if f.Unborne != "" {
+		return " [" + f.Unborne + "]"
+	}
 	return fmt.Sprintf(" [excepted until %s: %s]", f.Exception.Until, f.Exception.Reason)
 }
 

@@ -94,6 +94,8 @@ func SARIF(w io.Writer, r *Report, v View) error {
 		case f.known:
 			res.State = "unchanged"
 			res.Suppressions = append(res.Suppressions, sarifSuppression{"external", "accepted", "known by the baseline " + v.Baseline})
+		case f.Unborne != "":
+			res.Suppressions = append(res.Suppressions, sarifSuppression{"external", "accepted", f.Unborne})
 		case f.Exception != nil && !f.Exception.Ended:
 			kind := "external"
 			if f.Exception.InSource {

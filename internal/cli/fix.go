@@ -153,7 +153,7 @@ func (f *fixer) step(s *step.Step) error {
 	if err != nil {
 		return &fault{BadInput, err, ""}
 	}
-	after, refused := step.Apply(f.app, f.files, edits, step.Spared(f.exceptions, s, f.now()))
+	after, refused := step.Apply(f.app, f.files, edits, step.Spared(f.exceptions, s, f.app, f.now()))
 	for _, r := range refused {
 		f.left = append(f.left, withHint(f.source.place(r.Pos)+": "+r.Message, r.Hint))
 	}
@@ -173,6 +173,10 @@ func (f *fixer) step(s *step.Step) error {
 	}
 	f.app = a
 	for _, finding := range s.Check(a) {
+		if why := step.Unborne(s, a, finding.Workload); why != "" {
+			f.excepted = append(f.excepted, fmt.Sprintf("%s: %s: %s", f.source.place(finding.Pos), finding.Message, why))
+			continue
+		}
 		x := step.Excepted(f.exceptions, s, a, finding, f.now())
 		if x != nil && !x.Ended(f.now()) {
 			f.excepted = append(f.excepted, fmt.Sprintf("%s: %s: %s", f.source.place(finding.Pos), finding.Message, x))

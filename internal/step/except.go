@@ -55,9 +55,10 @@ func Excepted(list []*app.Exception, s *Step, a *app.App, f Finding, now time.Ti
 	return by
 }
 
-// Spared says whom a step leaves alone because of exceptions that have not ended,
-// and why, in the form that Apply takes.
-func Spared(list []*app.Exception, s *Step, now time.Time) map[string]string {
+// Spared says whom a step leaves alone, and why, in the form that Apply takes: those
+// with an exception that has not ended, and those that the target's clusters would
+// not bear with it.
+func Spared(list []*app.Exception, s *Step, a *app.App, now time.Time) map[string]string {
 	out := map[string]string{}
 	for _, x := range list {
 		if x.Step != s.Name || x.Ended(now) {
@@ -69,7 +70,28 @@ func Spared(list []*app.Exception, s *Step, now time.Time) map[string]string {
 			out[unit{x.Workload, x.Container}.key()] = x.String()
 		}
 	}
+	for _, w := range a.Workloads {
+		if why := Unborne(s, a, w.ID()); why != "" {
+			out[w.ID()] = why
+		}
+	}
 	return out
+}
+
+// Unborne says why the target's clusters do not bear a step in a workload, ""
+// where they do.
+func Unborne(s *Step, a *app.App, workload string) string {
+	if s.Unborne == nil || a.Config.Target == (app.Target{}) {
+		return ""
+	}
+	for _, w := range a.Workloads {
+		if w.ID() == workload {
+			if why := s.Unborne(a, w); why != "" {
+				return "not for the target: " + why
+			}
+		}
+	}
+	return ""
 }
 
 // wider leaves out whole workloads of which one container is to be left alone

@@ -31,6 +31,11 @@ type Step struct {
 
 	Attacks []Attack
 
+	// Unborne says why clusters of the application's target (road.yaml) do not bear
+	// what the step writes to a workload, "" where they do; nil where every target
+	// does. Such a workload is left out.
+	Unborne func(*app.App, *app.Workload) string
+
 	// Publish has the driver ask for the digests of the images (app.Seen.Pins)
 	// before Check and Fix.
 	Publish bool

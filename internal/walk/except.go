@@ -15,9 +15,15 @@ func (w *walker) unspared(s *step.Step, findings []step.Finding) []step.Finding 
 	})
 }
 
-// except notes what of a stop's workloads is as it is because its owner wants it so,
-// and says which exceptions have ended.
+// except notes what of a stop's workloads is as it is because its owner or his
+// clusters want it so, and says which exceptions have ended.
 func (w *walker) except(s *step.Step, stop *Stop) {
+	for i := range stop.Workloads {
+		r := &stop.Workloads[i]
+		if why := step.Unborne(s, w.app, r.Name); why != "" && r.Reason == w.mask.line(why) {
+			r.Excepted = true
+		}
+	}
 	for _, x := range w.exceptions {
 		i := slices.IndexFunc(stop.Workloads, func(r WorkloadResult) bool { return r.Name == x.Workload })
 		if x.Step != s.Name || i < 0 {

@@ -26,7 +26,8 @@ apiVersion: road/v1
 	outlineChecks(&b, a)
 	outlineFoothold(&b, a)
 	outlineMissing(&b, a)
-	b.WriteString(`# exceptions: # from steps, until the end of a day; then check counts them again
+	b.WriteString(`# target: {kubernetes: "1.33", runtime: containerd-1.7} # where the clusters are not of today
+# exceptions: # from steps, until the end of a day; then check counts them again
 # - {step: read-only-root, workload: NAME, reason: why, until: YYYY-MM-DD}
 `)
 	return []byte(b.String())

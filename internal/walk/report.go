@@ -59,8 +59,8 @@ type WorkloadResult struct {
 	Reason     string   `json:"reason,omitempty"`
 	Exceptions []string `json:"exceptions"`
 
-	// Excepted says that it was left out because its owner wants it so: Reason has
-	// his words. Spared are containers for which that holds while the rest has the
+	// Excepted says that it was left out because its owner wants it so, in his words
+	// in Reason, or has named a target whose clusters do not bear it. Spared are containers for which that holds while the rest has the
 	// step.
 	Excepted bool     `json:"excepted,omitempty"`
 	Spared   []string `json:"spared,omitempty"`

@@ -150,7 +150,7 @@ type taken struct {
 // that still does not work is left out; where nothing is left, the lane is as it
 // was before.
 func (w *walker) take(ctx context.Context, l *lane, p planned, stop *Stop) (*taken, error) {
-	t := &taken{leftOut: step.Spared(w.exceptions, p.step, w.o.Now), tried: map[string]bool{}, kept: map[string]string{}}
+	t := &taken{leftOut: step.Spared(w.exceptions, p.step, l.app, w.o.Now), tried: map[string]bool{}, kept: map[string]string{}}
 	if err := w.trace(ctx, l, p, stop); err != nil {
 		return nil, err
 	}

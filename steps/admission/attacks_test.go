@@ -62,10 +62,10 @@ func TestRegress(t *testing.T) {
 	if out, err := regress(t.Context(), s); err == nil || out.Verdict != "" {
 		t.Errorf("no answer: %+v", out)
 	}
-	if p := privileged("i"); violates(&app.Workload{Object: &app.Object{}, Pod: &p}, "baseline") == "" {
+	if p := privileged("i"); (&place{}).violates(&app.Workload{Object: &app.Object{}, Pod: &p}, "baseline") == "" {
 		t.Error("the privileged pod passes baseline")
 	}
-	if v := violates(old.Workloads[0], "restricted"); !strings.Contains(v, "allowPrivilegeEscalation") {
+	if v := (&place{}).violates(old.Workloads[0], "restricted"); !strings.Contains(v, "allowPrivilegeEscalation") {
 		t.Error(v)
 	}
 }

@@ -36,25 +36,30 @@ func (p *place) label(a *app.App, taken map[string]bool, level api.Level, why st
 		return create(a, taken, p, "namespace", p.manifest(level, why))
 	}
 	var edits []edit.Edit
-	for _, l := range wanted(level) {
-		if fine(l[0], p.labels[l[0]], l[1]) {
+	for _, l := range p.wanted(level) {
+		if fine(p.labels[l[0]], l[1]) {
 			continue
 		}
 		s := &edit.Set{Doc: p.object.Doc, Path: p.object.Within.Join("metadata", "labels", l[0]), Value: l[1]}
 		if l[0] == api.EnforceLevelLabel {
-			s.Comment = comment(level, why)
+			s.Comment = p.comment(level, why)
 		}
 		edits = append(edits, edit.Edit{File: p.object.File, Set: s})
 	}
 	return edits
 }
 
-// comment says in one line why a level is enforced that is not the strictest.
-func comment(level api.Level, why string) string {
-	if level == api.LevelRestricted {
-		return ""
+// comment says in one line why a level is enforced that is not the strictest, and
+// why there is no policy beside the labels where the target has none.
+func (p *place) comment(level api.Level, why string) string {
+	var parts []string
+	if level != api.LevelRestricted {
+		parts = append(parts, "Not restricted yet: "+oneLine(why))
 	}
-	return "Not restricted yet: " + oneLine(why)
+	if p.target.Older(policies) {
+		parts = append(parts, fmt.Sprintf("No ValidatingAdmissionPolicy beside this: Kubernetes %s has none (1.%d has)", p.target.Kubernetes(), policies))
+	}
+	return strings.Join(parts, "; ")
 }
 
 func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }
@@ -66,10 +71,10 @@ func (p *place) manifest(level api.Level, why string) string {
 		fmt.Fprintf(&b, "# The manifests beside this file name no namespace: they land here with\n# kubectl apply -n %s, as road.yaml says.\n", p.name)
 	}
 	fmt.Fprintf(&b, "apiVersion: v1\nkind: Namespace\nmetadata:\n  name: %s\n  labels:\n", quoted(p.name))
-	if c := comment(level, why); c != "" {
+	if c := p.comment(level, why); c != "" {
 		fmt.Fprintf(&b, "    # %s\n", c)
 	}
-	for _, l := range wanted(level) {
+	for _, l := range p.wanted(level) {
 		fmt.Fprintf(&b, "    %s: %s\n", l[0], l[1])
 	}
 	return b.String()

@@ -24,7 +24,7 @@ func (p *place) level() (level api.Level, why string) {
 	for _, level := range []api.Level{api.LevelRestricted, api.LevelBaseline} {
 		refused := ""
 		for _, w := range p.workloads {
-			if refused = violates(w, level); refused != "" {
+			if refused = p.violates(w, level); refused != "" {
 				why = w.ID() + ": " + refused
 				break
 			}
@@ -37,7 +37,7 @@ func (p *place) level() (level api.Level, why string) {
 }
 
 // violates says what a workload's pods lack for a level, "" where nothing.
-func violates(w *app.Workload, level api.Level) string {
+func (p *place) violates(w *app.Workload, level api.Level) string {
 	rules, err := evaluator()
 	if err != nil {
 		return err.Error()
@@ -46,7 +46,7 @@ func violates(w *app.Workload, level api.Level) string {
 	if meta == nil {
 		meta = &metav1.ObjectMeta{}
 	}
-	at := api.LevelVersion{Level: level, Version: api.MajorMinorVersion(1, 37)}
+	at := api.LevelVersion{Level: level, Version: p.version()}
 	if r := policy.AggregateCheckResults(rules.EvaluatePod(at, meta, w.Pod)); !r.Allowed {
 		return fmt.Sprintf("violates PodSecurity %q: %s", at.String(), r.ForbiddenDetail())
 	}
@@ -56,12 +56,23 @@ func violates(w *app.Workload, level api.Level) string {
 // wanted gives the labels that a namespace whose pods pass a level gets, in the
 // order in which they are written. What would be refused at the next level is
 // always warned of.
-func wanted(level api.Level) [][2]string {
+func (p *place) wanted(level api.Level) [][2]string {
+	version := p.version().String()
 	return [][2]string{
 		{api.EnforceLevelLabel, string(level)}, {api.EnforceVersionLabel, version},
 		{api.AuditLevelLabel, string(api.LevelRestricted)}, {api.AuditVersionLabel, version},
 		{api.WarnLevelLabel, string(api.LevelRestricted)}, {api.WarnVersionLabel, version},
 	}
+}
+
+// version is that of the rules which the labels pin: the target's own, for which
+// Kubernetes has rules since 1.23.
+func (p *place) version() api.Version {
+	minor := p.target.Minor
+	if minor == 0 {
+		minor = app.Latest
+	}
+	return api.MajorMinorVersion(1, minor)
 }
 
 // missing names the labels that are not as they should be: a level below the
@@ -71,17 +82,18 @@ func (p *place) missing(level api.Level) []string {
 		return nil
 	}
 	var out []string
-	for _, l := range wanted(level) {
-		if !fine(l[0], p.labels[l[0]], l[1]) {
+	for _, l := range p.wanted(level) {
+		if !fine(p.labels[l[0]], l[1]) {
 			out = append(out, "no "+strings.TrimPrefix(l[0], labelPrefix)+"="+l[1])
 		}
 	}
 	return out
 }
 
-// fine says whether a label's value is as good as the wanted one.
-func fine(label, value, want string) bool {
-	if want == version {
+// fine says whether a label's value is as good as the wanted one: a level, or a
+// version, of which any that is pinned will do.
+func fine(value, want string) bool {
+	if rank(want) == 0 {
 		v, err := api.ParseVersion(value)
 		return err == nil && value != "" && !v.Latest()
 	}

@@ -90,6 +90,9 @@ func every(is func(*corev1.Container) bool) func(*app.Workload) bool {
 // unruled gives the rules that all pods of the namespace fulfil and that nothing
 // holds others to.
 func (p *place) unruled(a *app.App) []rule {
+	if p.target.Older(policies) {
+		return nil // the labels are all that it has
+	}
 	held := p.held(a)
 	return slices.DeleteFunc(p.fulfilled(), func(r rule) bool { return held[r.expression] })
 }

@@ -41,10 +41,20 @@ var Step = &step.Step{
 	Weaken:        weaken,
 	Attacks:       attacks,
 	AdmissionOnly: true,
+	Unborne:       unborne,
 }
 
-// version is that of the rules which the labels pin.
-const version = "v1.37"
+// unborne knows since when labels of Pod Security mean something.
+func unborne(a *app.App, _ *app.Workload) string {
+	if t := a.Config.Target; t.Older(23) {
+		return "Kubernetes " + t.Kubernetes() + " has no Pod Security admission (1.23 has)"
+	}
+	return ""
+}
+
+// policies is the first Kubernetes 1.x that takes a ValidatingAdmissionPolicy
+// without being told to.
+const policies = 30
 
 // A place is one namespace that pods of the application land in.
 type place struct {
@@ -52,6 +62,7 @@ type place struct {
 	workloads []*app.Workload
 	object    *app.Object // the Namespace in PATH; nil where there is none
 	labels    map[string]string
+	target    app.Target
 }
 
 // places gives the namespaces of the application's pods, in order of first use.
@@ -61,7 +72,7 @@ func places(a *app.App) []*place {
 		i := slices.IndexFunc(list, func(p *place) bool { return p.name == w.Home() })
 		if i < 0 {
 			i = len(list)
-			list = append(list, &place{name: w.Home()})
+			list = append(list, &place{name: w.Home(), target: a.Config.Target})
 		}
 		list[i].workloads = append(list[i].workloads, w)
 	}

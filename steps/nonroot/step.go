@@ -41,6 +41,15 @@ var Step = &step.Step{
 	Fix:     fix,
 	Weaken:  weaken,
 	Attacks: attacks,
+	Unborne: unborne,
+}
+
+// unborne knows since when a pod may have the sysctl that opens its low ports.
+func unborne(a *app.App, w *app.Workload) string {
+	if t := a.Config.Target; t.Older(22) && !w.Pod.HostNetwork && lowPort(a, w) {
+		return "it listens below 1024, for which Kubernetes " + t.Kubernetes() + " lets no pod have " + portSysctl + " (1.22 does)"
+	}
+	return ""
 }
 
 // check finds the pods and the images that may run as root.

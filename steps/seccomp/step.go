@@ -35,6 +35,15 @@ var Step = &step.Step{
 	Weaken:  weaken,
 	Attacks: attacks,
 	Trace:   trace,
+	Unborne: unborne,
+}
+
+// unborne knows since when the field is there.
+func unborne(a *app.App, _ *app.Workload) string {
+	if t := a.Config.Target; t.Older(19) {
+		return "Kubernetes " + t.Kubernetes() + " has no seccompProfile (1.19 has)"
+	}
+	return ""
 }
 
 // check finds the pods and containers without a filter, and those without one of

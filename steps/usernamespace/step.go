@@ -32,6 +32,23 @@ var Step = &step.Step{
 	Fix:     fix,
 	Weaken:  weaken,
 	Attacks: attacks,
+	Unborne: unborne,
+}
+
+// unborne knows since when clusters and runtimes give pods users of their own
+// without being told to. OpenShift's users do not fit in.
+func unborne(a *app.App, _ *app.Workload) string {
+	switch t := a.Config.Target; {
+	case t.OpenShift:
+		return "OpenShift's restricted-v2 gives users such as 1000650000, and such a pod has only those below 65536 (restricted-v3 is made for it)"
+	case t.Older(33):
+		return "Kubernetes " + t.Kubernetes() + " takes hostUsers: false only with a feature gate (1.33 does without)"
+	case t.Before("containerd", 2, 0):
+		return t.RuntimeVersion() + " has no user namespaces for pods (2.0 has)"
+	case t.Before("cri-o", 1, 25):
+		return t.RuntimeVersion() + " has no user namespaces for pods (1.25 has)"
+	}
+	return ""
 }
 
 // check finds the pods whose users are the node's.
