@@ -106,7 +106,7 @@ type Attack struct {
 	Goal      string // what the attacker gets, one line: "install software into the container"
 	Transport Transport
 	Needs     []sandbox.Power // what the engine and host must enforce or show, else Unproven
-	OwnPod    bool            // it changes its container, so it gets a fresh pod from the same spec
+	OwnPod    bool            // it changes its container where it succeeds, so it gets a pod from the same spec that nothing has changed
 	Waits     bool            // it mostly waits and disturbs no other, so it may act beside them in one scene
 	Alone     bool            // nothing acts beside it on its node, nor anywhere another such attack: it uses up what all pods share; those of a step have one pod of their own together
 	Open      string          // why the road leaves it open; "" for an attack that its step stops

@@ -167,7 +167,8 @@ func (w *walker) attack(ctx context.Context, stop *Stop, side Side, l *lane, job
 		w.book.write(cells, j.key, c)
 		w.emit(AttackDone{stop.Number, side, j.attack.Name, c})
 	}
-	var own, alone []job
+	own, clean := map[sandbox.Target][]job{}, map[place]*scenery{}
+	var alone []job
 	for _, j := range jobs {
 		if why := w.lacks(j.attack); why != "" {
 			finish(j, Cell{Verdict: step.Unproven, Reason: why})
@@ -178,7 +179,7 @@ func (w *walker) attack(ctx context.Context, stop *Stop, side Side, l *lane, job
 			continue
 		}
 		if j.attack.OwnPod {
-			own = append(own, j)
+			own[j.key.target] = append(own[j.key.target], j)
 			continue
 		}
 		if shared[j.key.target] == nil {
@@ -188,38 +189,51 @@ func (w *walker) attack(ctx context.Context, stop *Stop, side Side, l *lane, job
 	}
 	begin := func(j job) { w.emit(AttackStarted{stop.Number, side, j.attack.Name, targetName(j.key.target)}) }
 	// Those with a pod of their own take longest, so they begin first.
-	for _, j := range own {
-		group.Go(func() error { return w.inOrder(gctx, l.serving, j.key.target, true, []job{j}, begin, finish) })
-	}
-	for _, t := range order {
-		group.Go(func() error { return w.inOrder(gctx, l.serving, t, false, shared[t], begin, finish) })
-	}
-	scenes := map[place]*scenery{}
-	for _, j := range alone {
-		p := place{j.key.target, j.attack.OwnPod}
-		if scenes[p] != nil {
-			continue
-		}
-		s := &scenery{}
-		scenes[p] = s
+	var mu sync.Mutex
+	for t, jobs := range own {
 		group.Go(func() error {
-			w.setUp(gctx, s, l.serving, p)
-			return gctx.Err()
+			left, err := w.inOwn(gctx, l.serving, t, jobs, begin, finish)
+			mu.Lock()
+			defer mu.Unlock()
+			clean[place{t, true}] = left
+			return err
 		})
 	}
+	for _, t := range order {
+		group.Go(func() error { return w.inOrder(gctx, l.serving, t, shared[t], begin, finish) })
+	}
 	err := group.Wait()
-	for _, j := range alone {
-		if err == nil {
-			err = w.actAlone(ctx, scenes[place{j.key.target, j.attack.OwnPod}], j, begin, finish)
-		}
+	if err == nil {
+		err = w.allAlone(ctx, l.serving, alone, clean, begin, finish)
 	}
 	var closing sync.WaitGroup
-	for _, s := range scenes {
+	for _, s := range clean {
 		closing.Go(s.close)
 	}
 	closing.Wait()
 	done(err == nil, w.book.tally(cells, jobs))
 	return err
+}
+
+// allAlone runs attacks that must act alone, one after another. Their scenes are
+// set up before, side by side, but for those that are clean.
+func (w *walker) allAlone(ctx context.Context, dep sandbox.Deployment, jobs []job, clean map[place]*scenery, begin func(job), finish func(job, Cell)) error {
+	var settingUp sync.WaitGroup
+	for _, j := range jobs {
+		p := place{j.key.target, j.attack.OwnPod}
+		if clean[p] == nil {
+			s := &scenery{}
+			clean[p] = s
+			settingUp.Go(func() { w.setUp(ctx, s, dep, p) })
+		}
+	}
+	settingUp.Wait()
+	for _, j := range jobs {
+		if err := w.actAlone(ctx, clean[place{j.key.target, j.attack.OwnPod}], j, begin, finish); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // actAlone runs an attack while no other acts that acts alone, in the whole walk.
@@ -274,17 +288,43 @@ func (w *walker) setUp(ctx context.Context, s *scenery, dep sandbox.Deployment, 
 }
 
 func (s *scenery) close() {
-	if s.scene != nil && s.scene.Close != nil {
+	if s != nil && s.scene != nil && s.scene.Close != nil {
 		s.scene.Close()
 	}
 }
 
-// inOrder sets up one scene and runs jobs in it.
-func (w *walker) inOrder(ctx context.Context, dep sandbox.Deployment, t sandbox.Target, fresh bool, jobs []job, begin func(job), finish func(job, Cell)) error {
+// inOrder runs jobs in the scene of a pod that serves.
+func (w *walker) inOrder(ctx context.Context, dep sandbox.Deployment, t sandbox.Target, jobs []job, begin func(job), finish func(job, Cell)) error {
 	s := &scenery{}
-	w.setUp(ctx, s, dep, place{t, fresh})
+	w.setUp(ctx, s, dep, place{t, false})
 	defer s.close()
 	return w.inScene(ctx, s, jobs, begin, finish)
+}
+
+// inOwn runs jobs that change their container, each in a fresh pod, or in one
+// where all before it were blocked and so changed nothing. It gives the pod that
+// is left in that state, nil where none is.
+func (w *walker) inOwn(ctx context.Context, dep sandbox.Deployment, t sandbox.Target, jobs []job, begin func(job), finish func(job, Cell)) (*scenery, error) {
+	var s *scenery
+	for _, j := range jobs {
+		if s == nil {
+			s = &scenery{}
+			w.setUp(ctx, s, dep, place{t, true})
+		}
+		clean := false
+		err := w.inScene(ctx, s, []job{j}, begin, func(j job, c Cell) {
+			clean = c.Verdict == step.Blocked
+			finish(j, c)
+		})
+		if !clean {
+			s.close()
+			s = nil
+		}
+		if err != nil {
+			return s, err
+		}
+	}
+	return s, nil
 }
 
 // inScene runs jobs in a scene, those that only wait beside the others. Only a

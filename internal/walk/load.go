@@ -30,19 +30,53 @@ type standing struct {
 	app  *app.App
 }
 
+// loadSide is how many stops stand ready at once to be measured: they start and
+// end side by side, which takes longer than the load, and each has the memory of
+// the whole application.
+const loadSide = 4
+
 // loadAll measures the application at every stop under load, one stop at a time,
 // after all attacks are over.
 func (w *walker) loadAll(ctx context.Context) error {
-	for _, s := range w.standings {
-		check, ok := w.loadCheck(s.app)
-		if !ok {
+	for some := range slices.Chunk(w.standings, loadSide) {
+		if _, ok := w.loadCheck(some[0].app); !ok {
 			return nil
 		}
-		if err := w.load1(ctx, s, check); err != nil {
+		if err := w.loadSome(ctx, some); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// loadSome measures a few stops: they are made ready together, and nothing else
+// goes on while one is measured. One that does not run now, though it did on the
+// road, has no figures.
+func (w *walker) loadSome(ctx context.Context, some []standing) error {
+	lanes, errs := make([]*lane, len(some)), make([]error, len(some))
+	begun := time.Now()
+	var group sync.WaitGroup
+	for i, s := range some {
+		lanes[i] = &lane{dir: s.app.Root, app: s.app, only: true}
+		group.Go(func() { errs[i] = w.run(ctx, lanes[i], s.app, &Stop{Number: s.stop.Number, Silent: true}) })
+	}
+	group.Wait()
+	for _, s := range some {
+		w.spent(s.stop, &s.stop.Parts.Figures, time.Since(begun)/time.Duration(len(some)))
+	}
+	for i, s := range some {
+		check, _ := w.loadCheck(s.app)
+		done := w.phase(s.stop, Measuring, &s.stop.Parts.Figures, strconv.Itoa(loadRate)+" requests a second")
+		if errs[i] == nil {
+			errs[i] = w.offer(ctx, lanes[i], check, s.stop)
+		}
+		done(errs[i] == nil, detailOf(errs[i], ""))
+	}
+	for _, l := range lanes {
+		group.Go(func() { w.end(ctx, l) })
+	}
+	group.Wait()
+	return ctx.Err()
 }
 
 // loadCheck gives the request that is made: that of the first check which asks the
@@ -58,20 +92,6 @@ func (w *walker) loadCheck(a *app.App) (app.Check, bool) {
 		}
 	}
 	return app.Check{}, false
-}
-
-// load1 runs the application of one stop and measures it. One that does not run
-// now, though it did on the road, has no figures.
-func (w *walker) load1(ctx context.Context, s standing, check app.Check) error {
-	done := w.phase(s.stop, Measuring, &s.stop.Parts.Figures, strconv.Itoa(loadRate)+" requests a second")
-	l := &lane{dir: s.app.Root, app: s.app, only: true}
-	defer w.end(ctx, l)
-	err := w.run(ctx, l, s.app, &Stop{Number: s.stop.Number, Silent: true})
-	if err == nil {
-		err = w.offer(ctx, l, check, s.stop)
-	}
-	done(err == nil, detailOf(err, ""))
-	return ctx.Err()
 }
 
 // offer makes requests at their times, whether those before were answered or not.

@@ -25,7 +25,6 @@ var attacks = []step.Attack{
 		Goal:      "save a tool that came with a request, and run it",
 		Transport: step.Code,
 		Needs:     []sandbox.Power{sandbox.HostView, sandbox.CodeInside},
-		OwnPod:    true,
 		Run:       dropAndRun,
 	},
 	{
@@ -178,7 +177,9 @@ func overwriteAppBinary(ctx context.Context, s *sandbox.Scene) (step.Outcome, er
 	saved := first.Exe + ".road"
 	err = s.Foothold.Code(ctx, probe.Write, probe.WriteArgs{Path: saved, Data: []byte(marker), Mode: 0o755}, nil)
 	if err == nil {
-		err = s.Foothold.Code(ctx, probe.Rename, probe.FromTo{From: saved, To: first.Exe}, nil)
+		if err = s.Foothold.Code(ctx, probe.Rename, probe.FromTo{From: saved, To: first.Exe}, nil); err != nil {
+			err = errors.Join(err, s.Foothold.Code(context.WithoutCancel(ctx), probe.Remove, probe.Path{Path: saved}, nil))
+		}
 	}
 	if err != nil && step.Denied(err) == "" {
 		return step.Outcome{}, err
