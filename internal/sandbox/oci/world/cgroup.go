@@ -21,10 +21,11 @@ const cgroupRoot = "/sys/fs/cgroup"
 // that a bomb that a pod has no limit for is held here and not by the host, nor
 // felt by the applications that run beside. All nodes of a run lie in one cgroup.
 const (
-	nodeCgroup = "node"
-	maxMemory  = 2 << 30 // bytes
-	nodePIDs   = 512     // processes and threads
-	allPIDs    = 16 * nodePIDs
+	nodeCgroup   = "node"
+	workerCgroup = "worker"
+	maxMemory    = 2 << 30 // bytes
+	nodePIDs     = 512     // processes and threads
+	allPIDs      = 16 * nodePIDs
 )
 
 // limit is one file of a cgroup and what is written there.

@@ -22,7 +22,7 @@ func TestFavour(t *testing.T) {
 		if err := os.WriteFile(filepath.Join(root, c.file), []byte(c.usual+"\n"), 0o644); err != nil {
 			t.Fatal(err)
 		}
-		undo, err := favour(root, "/road-a")
+		undo, err := favour(root, "/road-a", favoured)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -35,7 +35,7 @@ func TestFavour(t *testing.T) {
 		if d := cmp.Diff(map[string]string{c.file: c.usual}, contents(t, root)); d != "" {
 			t.Errorf("afterwards:\n%s", d)
 		}
-		if _, err := favour(root, "/road-b"); err == nil {
+		if _, err := favour(root, "/road-b", favoured); err == nil {
 			t.Error("a run that is not there is favoured")
 		}
 	}

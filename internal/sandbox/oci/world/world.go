@@ -50,6 +50,7 @@ type World struct {
 	// AuditFault is what audit.Fault said of the host.
 	AuditFault string
 
+	worker string   // cgroup of this process, "" where it has none of its own
 	report *os.File // to the supervisor
 }
 
@@ -84,6 +85,7 @@ func arrive(s settings) {
 		AuditFault:  s.AuditFault,
 		report:      os.NewFile(workerReport, "report"),
 	}
+	inside.apart()
 }
 
 // Ready says that the run now does what it was started for. It keeps info for
