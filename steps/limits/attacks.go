@@ -106,7 +106,7 @@ func memoryBomb(ctx context.Context, s *sandbox.Scene) (step.Outcome, error) {
 		select {
 		case m.err = <-answer:
 			answered = true
-		case <-time.After(5 * time.Millisecond):
+		case <-time.After(25 * time.Millisecond):
 		}
 		if m.after, err = s.Node.Usage(); err != nil {
 			return step.Outcome{}, errors.Join(err, ctx.Err())
