@@ -22,8 +22,14 @@ import (
 // anyStatus stands in HTTPCheck.Status of an inferred check: every answer will do.
 const anyStatus = -1
 
-// onceLimit is how long one request of a check may take.
-const onceLimit = 15 * time.Second
+// onceLimit is how long one request of a check may take, podLimit one client's
+// pod, which has to start first. A check is tried twice at least: on a busy host
+// the time may be over before the application was asked.
+const (
+	onceLimit = 15 * time.Second
+	podLimit  = 60 * time.Second
+	leastTry  = 2
+)
 
 // A checker asks a running application whether it works, as its legitimate
 // clients do.
@@ -107,7 +113,7 @@ func (c *checker) run(ctx context.Context, check app.Check) CheckResult {
 		return res
 	}
 	end := time.Now().Add(c.settle)
-	for {
+	for try := 1; ; try++ {
 		detail, err := c.once(ctx, check, before)
 		if err == nil {
 			res.OK, res.Detail = true, c.mask.line(detail)
@@ -115,7 +121,7 @@ func (c *checker) run(ctx context.Context, check app.Check) CheckResult {
 		}
 		res.Detail = c.mask.line(err.Error())
 		var final *finalError
-		if ctx.Err() != nil || errors.As(err, &final) || time.Now().After(end) {
+		if ctx.Err() != nil || errors.As(err, &final) || time.Now().After(end) && try >= leastTry {
 			return res
 		}
 		select {
@@ -208,7 +214,11 @@ func firstNumber(said string, groups []string) (string, error) {
 
 // ask asks once, and gives the answer in short and the groups of the pattern.
 func (c *checker) ask(ctx context.Context, check app.Check) (said string, groups []string, err error) {
-	ctx, cancel := context.WithTimeout(ctx, onceLimit)
+	limit := onceLimit
+	if check.Pod != nil {
+		limit = podLimit
+	}
+	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	switch {
 	case check.HTTP != nil:
