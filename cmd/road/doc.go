@@ -96,6 +96,16 @@ named; the report says so. road.yaml can give better values:
 	secrets: {db: {password: something}}
 	configMaps: {settings: {mode: fast}}
 
+What the application calls by a name that nothing serves, such as a database of
+somebody else's, another server can stand in for: an image with what it is
+started with, or one more pod of a workload. It stands outside, is not attacked
+and never changed. Where the real one is (address, or namespace and labels in the
+cluster) goes into the network policy; without that the policy says what it lacks:
+
+	services:
+	  db.example.com: {image: postgres-dev, port: 5432, env: {PASSWORD: {secret: db, key: password}}, address: 10.20.0.5}
+	  queue.infra: {workload: queue, namespace: infra, labels: {app: queue}}
+
 Where PATH has no Dockerfile for an image, it is pulled. It may also lie in PATH
 as a docker save file or the folder of an OCI layout:
 

@@ -105,6 +105,18 @@ func (l *loader) references() {
 			}
 		}
 	}
+	for _, host := range slices.Sorted(maps.Keys(c.Services)) {
+		i := c.Services[host]
+		if i.Workload != "" && a.Workload(i.Workload) == nil {
+			missing(i.Line, "", "service %s: there is no workload %s, or more than one", host, i.Workload)
+		}
+		for _, w := range a.Workloads {
+			if a.Serves(host, w.Home()) {
+				missing(i.Line, "take it out, or call it otherwise", "service %s: PATH has a Service of that name, which pods find first", host)
+				break
+			}
+		}
+	}
 	for _, ch := range c.Checks {
 		for _, w := range []string{ch.Restart, ch.From.Workload} {
 			if w != "" && a.Workload(w) == nil {

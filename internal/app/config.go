@@ -25,6 +25,7 @@ type Config struct {
 	Secrets   map[string]map[string]string // by Secret name: values for what PATH refers to and lacks
 
 	ConfigMaps map[string]map[string]string // the same for ConfigMaps
+	Services   map[string]*StandIn          // by host name: who serves what the app calls and PATH lacks
 
 	Target Target // the clusters that the manifests are for
 

@@ -67,6 +67,7 @@ func (c *Config) read(s *strict, n *yaml.Node) {
 		}},
 		key{"foothold", func(n *yaml.Node) { c.readFoothold(s, n) }},
 		key{"steps", func(n *yaml.Node) { c.readSteps(s, n) }},
+		key{"services", func(n *yaml.Node) { c.readServices(s, n) }},
 		key{"secrets", func(n *yaml.Node) { c.Secrets = readValues(s, n, "secret") }},
 		key{"configMaps", func(n *yaml.Node) { c.ConfigMaps = readValues(s, n, "configMap") }},
 		key{"target", func(n *yaml.Node) { c.readTarget(s, n) }},

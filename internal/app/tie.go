@@ -53,15 +53,21 @@ func (l *loader) images() {
 		}
 	}
 	for _, i := range a.Images {
-		if c, ok := a.Config.Images[i.Name]; ok && c.Archive != "" {
-			i.Archive = c.Archive
-		} else if ok {
-			i.Build = l.chosenBuild(c)
-		} else {
-			i.Build = l.buildByName(i.Name)
-		}
+		l.tie(i)
 	}
+	l.standIns()
 	l.onlyBuild()
+}
+
+// tie says where an image comes from, by rules 1 and 2.
+func (l *loader) tie(i *Image) {
+	if c, ok := l.app.Config.Images[i.Name]; ok && c.Archive != "" {
+		i.Archive = c.Archive
+	} else if ok {
+		i.Build = l.chosenBuild(c)
+	} else {
+		i.Build = l.buildByName(i.Name)
+	}
 }
 
 // imageName takes tag and digest off an image reference.
@@ -157,10 +163,13 @@ func startsFrom(d *Dockerfile, name string) bool {
 // onlyBuild ties the only Dockerfile to the only image that is left.
 func (l *loader) onlyBuild() {
 	a := l.app
-	if len(a.Dockerfiles) != 1 {
+	rest := slices.DeleteFunc(slices.Clone(a.Dockerfiles), func(d *Dockerfile) bool {
+		return slices.ContainsFunc(a.StandIns, func(i *Image) bool { return i.Build != nil && i.Build.Dockerfile == d })
+	})
+	if len(rest) != 1 {
 		return
 	}
-	d := a.Dockerfiles[0]
+	d := rest[0]
 	var left []*Image
 	for _, i := range a.Images {
 		if i.Build != nil {

@@ -152,7 +152,7 @@ func (c *command) passedBy(s *source) {
 func untied(a *app.App) []*app.Dockerfile {
 	var out []*app.Dockerfile
 	for _, d := range a.Dockerfiles {
-		if !slices.ContainsFunc(a.Images, func(i *app.Image) bool { return i.Build != nil && i.Build.Dockerfile.File == d.File }) {
+		if !slices.ContainsFunc(slices.Concat(a.Images, a.StandIns), func(i *app.Image) bool { return i.Build != nil && i.Build.Dockerfile.File == d.File }) {
 			out = append(out, d)
 		}
 	}

@@ -74,7 +74,7 @@ func outlineImages(b *strings.Builder, a *app.App) {
 		lines = append(lines, fmt.Sprintf("  %s: %s # %s, by %s\n", scalar(i.Name), from, comment(i.Build.Dockerfile.File), i.Build.Inferred))
 	}
 	for _, d := range a.Dockerfiles {
-		tied := slices.ContainsFunc(a.Images, func(i *app.Image) bool { return i.Build != nil && i.Build.Dockerfile == d })
+		tied := slices.ContainsFunc(slices.Concat(a.Images, a.StandIns), func(i *app.Image) bool { return i.Build != nil && i.Build.Dockerfile == d })
 		if !tied {
 			pulled = append(pulled, fmt.Sprintf("  # %s makes no image that road knows; to tie it to one: NAME: %s\n", comment(d.File), comment(scalar(path.Dir(d.File)))))
 		}

@@ -9,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"sort"
 	"strings"
 
 	"road/internal/app"
@@ -381,14 +380,7 @@ func reasons(leftOut map[string]string, rest []step.Finding) string {
 	return strings.Join(lines, "; ")
 }
 
-func sortedKeys(m map[string]string) []string {
-	var keys []string
-	for k := range m {
-		keys = append(keys, k)
-	}
-	sort.Strings(keys)
-	return keys
-}
+func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
 
 func jsonOf(v any) string {
 	b, _ := json.Marshal(v) // maps of plain values: cannot fail

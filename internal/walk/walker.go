@@ -1,6 +1,7 @@
 package walk
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -119,6 +120,10 @@ func (w *walker) learnShape() error {
 	}
 	for _, m := range a.Missing() {
 		w.note(made(m))
+	}
+	for _, host := range sortedKeys(a.Config.Services) {
+		i := a.Config.Services[host]
+		w.note(fmt.Sprintf("%s:%d: %s is served by %s, which stands in for it", app.FileName, i.Line, host, cmp.Or(i.Workload, i.Image)))
 	}
 	for _, p := range a.Problems {
 		w.report.Problems = append(w.report.Problems, w.mask.line(p.Error()))

@@ -172,7 +172,10 @@ func callees(a *app.App, w *app.Workload) []rule {
 	for _, key := range order {
 		comment := fmt.Sprintf("Seen: it calls %s.", key)
 		if h := hosts[key]; len(h) > 0 {
-			comment = fmt.Sprintf("Seen: it calls %s. A policy knows no names: write the addresses here where you know them.", quoted(h))
+			comment = fmt.Sprintf("Seen: it calls %s. A policy knows no names: write the addresses here where you know them.%s", quoted(h), stoodIn(a, h))
+		}
+		if p, ok := placeOf(a, key); ok {
+			comment = fmt.Sprintf("Seen: it calls %q, which is %s (%s: services).%s", key, p, app.FileName, map[bool]string{true: " Of all its pods: labels would name those that serve it."}[len(peers[key].pods) == 0 && peers[key].block == ""])
 		}
 		if key == app.APIServer {
 			comment = "Seen: it calls the cluster's API server, which no pod selector matches: write its address here."
@@ -191,6 +194,14 @@ func callees(a *app.App, w *app.Workload) []rule {
 func peerOf(a *app.App, w *app.Workload, x app.Connection) (string, peer) {
 	anywhere := peer{block: "0.0.0.0/0", except: []string{"10.0.0.0/8", metadata, "172.16.0.0/12", "192.168.0.0/16"}}
 	addr, err := netip.ParseAddr(x.Host)
+	if i := a.Config.Services[x.Host]; i != nil && x.Workload == "" {
+		switch {
+		case i.Address != "":
+			return x.Host, peer{block: i.Address + "/32"}
+		case i.Namespace != "":
+			return x.Host, peer{namespace: otherThan(w.Home(), i.Namespace), pods: i.Labels}
+		}
+	}
 	switch {
 	case x.Workload != "":
 		if other := a.Workload(x.Workload); other != nil {
@@ -207,13 +218,44 @@ func peerOf(a *app.App, w *app.Workload, x app.Connection) (string, peer) {
 	return "the internet", anywhere
 }
 
+// placeOf says where road.yaml has something that a stand-in served in the run.
+func placeOf(a *app.App, host string) (string, bool) {
+	i := a.Config.Services[host]
+	switch {
+	case i == nil || i.Address == "" && i.Namespace == "":
+		return "", false
+	case i.Address != "":
+		return "at " + i.Address, true
+	}
+	return "in namespace " + i.Namespace, true
+}
+
+// stoodIn says of hosts for which others stood in during the run that nothing is
+// known of where they are.
+func stoodIn(a *app.App, hosts []string) string {
+	var list []string
+	for _, h := range hosts {
+		if a.Config.Services[h] != nil {
+			list = append(list, h)
+		}
+	}
+	if len(list) == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" Another server stood in for %s: where the real one has a private address, it has to be written here, or in %s (services: address).", quoted(list), app.FileName)
+}
+
+// otherThan gives namespace, "" where it is home.
+func otherThan(home, namespace string) string {
+	if namespace == home {
+		return ""
+	}
+	return namespace
+}
+
 // podsOf selects a workload's pods as seen from another's policy.
 func podsOf(of, from *app.Workload) peer {
-	p := peer{pods: labelsOf(of)}
-	if of.Home() != from.Home() {
-		p.namespace = of.Home()
-	}
-	return p
+	return peer{namespace: otherThan(from.Home(), of.Home()), pods: labelsOf(of)}
 }
 
 // labelsOf gives the labels that tell a workload's pods from others: those that

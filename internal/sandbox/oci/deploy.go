@@ -49,8 +49,9 @@ type deployment struct {
 	opens     map[[2]string]map[string]pod.Open // by workload and container, and name
 	lost      map[[2]string]error               // why opens does not tell all
 	members   []*member
-	starting  int   // workloads whose pods are still being created
-	failed    error // why a pod could not be created
+	gone      app.Seen // what pods did that were made anew since
+	starting  int      // workloads whose pods are still being created
+	failed    error    // why a pod could not be created
 	clients   []*network.Endpoint
 	published []*network.Forwarder
 	neighbour *network.Endpoint
@@ -104,7 +105,7 @@ func (e *engine) Deploy(ctx context.Context, a *app.App, o sandbox.DeployOptions
 	if o.Trace {
 		err = d.beginTrace(ctx)
 	}
-	if err := errors.Join(err, d.setPolicies(), d.addServices()); err != nil {
+	if err := errors.Join(err, e.standIn(ctx, a), d.setPolicies(), d.addServices()); err != nil {
 		return nil, errors.Join(err, d.Stop(context.WithoutCancel(ctx)))
 	}
 	if err := d.startAll(ctx); err != nil {
@@ -357,8 +358,9 @@ func (d *deployment) remake(ctx context.Context, w *app.Workload) error {
 		}
 	}
 	d.members = kept
+	err := d.remember(old)
 	d.mu.Unlock()
-	if err := d.end(ctx, old); err != nil {
+	if err := errors.Join(err, d.end(ctx, old)); err != nil {
 		return err
 	}
 	for _, m := range old {
@@ -438,38 +440,4 @@ func (d *deployment) Logs(workload string, lines int) string {
 		out += m.pod.Logs("", lines)
 	}
 	return out
-}
-
-// Learn adds what the containers did so far.
-func (d *deployment) Learn(_ context.Context, s *app.Seen) error {
-	d.mu.Lock()
-	members := append([]*member(nil), d.members...)
-	d.mu.Unlock()
-	var errs []error
-	drainOpens(members)
-	for _, m := range members {
-		for c := range m.workload.Containers() {
-			if c.Kind == app.Ephemeral {
-				continue // never started with its pod
-			}
-			written, err := m.pod.Written(c.Spec.Name)
-			if err != nil {
-				errs = append(errs, err)
-				continue
-			}
-			in := s.Inside(m.workload.ID(), c.Spec.Name)
-			in.Written = outermost(append(in.Written, written...))
-			d.learnOpened(in, m.workload.ID(), c.Spec.Name)
-			if err := learnPackages(in, d.images[c.Spec.Image]); err != nil {
-				errs = append(errs, err)
-			}
-			if err := d.learnListens(in, m, c.Spec.Name); err != nil {
-				errs = append(errs, err)
-			}
-			if err := d.learnPeak(in, m, c.Spec.Name, c.Kind == app.Init); err != nil {
-				errs = append(errs, err)
-			}
-		}
-	}
-	return errors.Join(append(errs, d.learnCalls(s))...)
 }

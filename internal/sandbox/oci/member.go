@@ -30,6 +30,8 @@ type memberOptions struct {
 	images map[string]*image.Image // by the names in spec, instead of the deployment's
 	serves bool                    // it is one of the application's own, which are measured
 	asks   bool                    // the cluster's API server is asked whether it admits the pod
+
+	attach func(network.AttachOptions) (*network.Endpoint, error) // instead of a pod's place in the cluster
 }
 
 // start starts one pod of a workload.
@@ -60,7 +62,10 @@ func (d *deployment) start(ctx context.Context, w *app.Workload, index int, o me
 	if m.users, err = d.e.users(o.spec, id); err != nil {
 		return nil, err
 	}
-	if m.end, err = d.e.net.Attach(network.AttachOptions{Name: fmt.Sprintf("p%d", serial), Namespace: ns, Labels: o.labels,
+	if o.attach == nil {
+		o.attach = d.e.net.Attach
+	}
+	if m.end, err = o.attach(network.AttachOptions{Name: fmt.Sprintf("p%d", serial), Namespace: ns, Labels: o.labels,
 		Group: d.group, Ports: namedPorts(o.spec), NetNS: m.netNS()}); err != nil {
 		return nil, errors.Join(err, m.closeUsers())
 	}

@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 
@@ -64,6 +65,7 @@ type engine struct {
 	prepared map[*app.App]map[string]*image.Image // by Image.Ref
 	first    map[string]*image.Image              // by image name: as it was prepared first
 	built    map[string]*image.Image              // by buildKey
+	outside  outside                              // what stands in for what applications call
 	attacker *network.Endpoint
 	around   map[sandbox.StandIn]*standin.Server
 	baseline *baseline        // of the probe
@@ -127,7 +129,7 @@ func (e *engine) Info() sandbox.Info { return e.info }
 // Close ends everything that the engine started. The world takes away whatever
 // is left.
 func (e *engine) Close() error {
-	errs := []error{e.store.Close()}
+	errs := []error{e.store.Close(), e.outside.close()}
 	for _, s := range e.around {
 		errs = append(errs, s.Close())
 	}
@@ -216,10 +218,11 @@ func (e *engine) Prepare(ctx context.Context, a *app.App, progress sandbox.Progr
 	if progress == nil {
 		progress = func(string) {}
 	}
-	images := make([]*image.Image, len(a.Images))
-	errs := make([]error, len(a.Images))
+	all := slices.Concat(a.Images, e.unprepared(a.StandIns))
+	images := make([]*image.Image, len(all))
+	errs := make([]error, len(all))
 	var wg sync.WaitGroup
-	for i, im := range a.Images {
+	for i, im := range all {
 		wg.Go(func() { images[i], errs[i] = e.image(ctx, a, im, progress) })
 	}
 	wg.Wait()
@@ -230,11 +233,13 @@ func (e *engine) Prepare(ctx context.Context, a *app.App, progress sandbox.Progr
 	byRef := map[string]*image.Image{}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	for i, im := range a.Images {
-		facts[im.Ref], byRef[im.Ref] = images[i].Facts, images[i]
+	for i, im := range all {
 		if e.first[im.Name] == nil {
 			e.first[im.Name] = images[i]
 		}
+	}
+	for i, im := range a.Images {
+		facts[im.Ref], byRef[im.Ref] = images[i].Facts, images[i]
 	}
 	e.prepared[a] = byRef
 	return facts, nil

@@ -225,6 +225,9 @@ func connections(list []app.Connection) []app.Connection {
 // hostOf names what lies outside the application, "" for what is none of its own
 // business.
 func (d *deployment) hostOf(a netip.Addr, names map[netip.Addr]string) string {
+	if host := d.e.outside.host(a); host != "" {
+		return host
+	}
 	switch {
 	case a == controlPlaneAddr:
 		return app.APIServer

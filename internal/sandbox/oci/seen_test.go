@@ -55,3 +55,32 @@ func TestSandboxNodeSeesKeys(t *testing.T) {
 		}
 	}
 }
+
+const installs = `apiVersion: v1
+kind: Pod
+metadata: {name: installs}
+spec:
+  terminationGracePeriodSeconds: 1
+  containers:
+  - name: installs
+    image: app:1
+    command: [sh, -c, "test -e /data/made || { rm $(mktemp) && touch /data/made; }; exec sleep 1000"]
+    volumeMounts: [{name: data, mountPath: /data}]
+  volumes: [{name: data, persistentVolumeClaim: {claimName: data}}]
+`
+
+// What only the first start needed, on an empty volume, is known after the pod
+// was made anew.
+func TestSandboxLearnsOfPodsMadeAnew(t *testing.T) {
+	d := deploy(t, inline(t, map[string]string{"Dockerfile": dockerfile, "pod.yaml": installs, "road.yaml": "apiVersion: road/v1\nimages: {app: .}\n"}))
+	if err := d.Restart(t.Context(), "pod/installs"); err != nil {
+		t.Fatal(err)
+	}
+	seen := &app.Seen{}
+	if err := d.Learn(t.Context(), seen); err != nil {
+		t.Fatal(err)
+	}
+	if got := seen.Inside("pod/installs", "installs").Written; !slices.Equal(got, []string{"/tmp"}) {
+		t.Errorf("it wrote %v", got)
+	}
+}

@@ -43,10 +43,11 @@ type nameServer struct {
 	seen    []Query // a ring, once it is full
 	next    int
 	zones   map[string]netip.AddrPort
+	hosts   map[string]netip.Addr
 }
 
 func newNameServer(n *Network) *nameServer {
-	return &nameServer{net: n, zones: map[string]netip.AddrPort{}}
+	return &nameServer{net: n, zones: map[string]netip.AddrPort{}, hosts: map[string]netip.Addr{}}
 }
 
 // listen serves in an endpoint.
@@ -110,10 +111,13 @@ func (d *nameServer) handle(w dns.ResponseWriter, r *dns.Msg) {
 	w.WriteMsg(m)
 }
 
-// answer finds who knows a name: the cluster of the group that asks, a server
-// that a zone was given to, or the host's.
+// answer finds who knows a name: SetHost, the cluster of the group that asks, a
+// server that a zone was given to, or the host's.
 func (d *nameServer) answer(r *dns.Msg, group string) *dns.Msg {
 	name := strings.ToLower(r.Question[0].Name)
+	if a, ok := d.host(name); ok {
+		return reply(r, []dns.RR{addressRecord(a)})
+	}
 	if dns.IsSubDomain(clusterDomain, name) || ours(name) {
 		return d.local(r, name, group)
 	}
@@ -145,13 +149,19 @@ func ours(name string) bool {
 
 // local answers for a name of the cluster's.
 func (d *nameServer) local(r *dns.Msg, name, group string) *dns.Msg {
-	m := new(dns.Msg)
-	m.SetReply(r)
-	m.Authoritative, m.RecursionAvailable = true, true
 	records, known := d.net.lookup(name, group)
+	m := reply(r, records)
 	if !known {
 		m.Rcode = dns.RcodeNameError
 	}
+	return m
+}
+
+// reply answers with those of the records that were asked for.
+func reply(r *dns.Msg, records []dns.RR) *dns.Msg {
+	m := new(dns.Msg)
+	m.SetReply(r)
+	m.Authoritative, m.RecursionAvailable = true, true
 	for _, rr := range records {
 		h := rr.Header()
 		if h.Rrtype == r.Question[0].Qtype || h.Rrtype == dns.TypeCNAME {
@@ -191,6 +201,20 @@ func (n *Network) DelegateZone(zone string, server netip.AddrPort) {
 	n.dns.mu.Lock()
 	defer n.dns.mu.Unlock()
 	n.dns.zones[dns.CanonicalName(zone)] = server
+}
+
+// SetHost gives an address a name, which all pods find as it is written.
+func (n *Network) SetHost(name string, a netip.Addr) {
+	n.dns.mu.Lock()
+	defer n.dns.mu.Unlock()
+	n.dns.hosts[dns.CanonicalName(name)] = a
+}
+
+func (d *nameServer) host(name string) (netip.Addr, bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	a, ok := d.hosts[name]
+	return a, ok
 }
 
 // zone finds the server of the zone that a name lies in.
