@@ -1,0 +1,203 @@
+// Package examples walks the applications beside it down the whole road. They are
+// written as their users write them, insecure as usual, with real servers from
+// the distribution.
+package examples
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"testing"
+
+	"road/internal/app"
+	"road/internal/sandbox/sandboxtest"
+	"road/internal/step"
+	"road/internal/walk"
+	"road/steps"
+
+	networkingv1 "k8s.io/api/networking/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/pod-security-admission/api"
+	"k8s.io/pod-security-admission/policy"
+)
+
+// An example is one of the folders below examples/, walked to the end of the road.
+type example struct {
+	name    string
+	checks  []string          // those of its road.yaml, which pass at every stop
+	leftOut map[string]string // by step: why it is left out, as a pattern
+	secret  string            // that no output may hold
+	program string            // road, built as a user builds it
+}
+
+// unpushed is why examples are not pinned: nobody has pushed their images.
+const unpushed = "there is no digest to pin"
+
+var examples = []example{
+	{name: "postgres", checks: []string{"written", "kept", "guarded"}, secret: "correct-horse-battery",
+		leftOut: map[string]string{"minimal-image": "the application itself runs a shell", "pinned-image": unpushed}},
+}
+
+// Each example walks the whole road: a step is done, or left out for the reason
+// that is known; the application works at every stop, and what it ends as is what
+// the road promises. Walked again it is nothing that a first start, without the
+// data of the first walk, could not do.
+func TestSandboxExamples(t *testing.T) {
+	sandboxtest.Need(t, "runc", "mmdebstrap")
+	bin := t.TempDir()
+	if out, err := exec.Command("go", "build", "-o", bin+"/", "road/cmd/...").CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	for _, e := range examples {
+		e.program = filepath.Join(bin, "road")
+		t.Run(e.name, func(t *testing.T) {
+			dir := filepath.Join(t.TempDir(), e.name)
+			if err := os.CopyFS(dir, os.DirFS(e.name)); err != nil {
+				t.Fatal(err)
+			}
+			r := e.walk(t, "--write", dir)
+			if len(r.Stops) != len(steps.All)+1 {
+				t.Fatalf("%d stops, want %d", len(r.Stops), len(steps.All)+1)
+			}
+			e.checkStops(t, r.Stops)
+			e.checkMatrix(t, r)
+			e.checkFiles(t, dir)
+			again := e.walk(t, "--only", "non-root", dir)
+			if e.checkStops(t, again.Stops); again.Stops[1].Status != walk.Already {
+				t.Errorf("walked again: %s %s", again.Stops[1].Status, again.Stops[1].Diff)
+			}
+		})
+	}
+}
+
+// walk walks a folder, and wants no output to hold the secret. A step that is left
+// out gives status 1.
+func (e *example) walk(t *testing.T, args ...string) *walk.Report {
+	t.Helper()
+	cmd := exec.Command(e.program, append([]string{"walk", "-o", "json"}, args...)...)
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if exit, ok := err.(*exec.ExitError); err != nil && (!ok || exit.ExitCode() != 1) {
+		t.Fatalf("%v\n%s", err, stderr.String())
+	}
+	r := &walk.Report{}
+	if err := json.Unmarshal(out, r); err != nil {
+		t.Fatal(err)
+	}
+	if e.secret != "" && (bytes.Contains(out, []byte(e.secret)) || bytes.Contains(stderr.Bytes(), []byte(e.secret))) {
+		t.Error("the report holds the secret")
+	}
+	return r
+}
+
+// checkMatrix wants no attack to succeed at the end, but those that the road
+// leaves open and those of a step that was left out.
+func (e *example) checkMatrix(t *testing.T, r *walk.Report) {
+	t.Helper()
+	blocked := 0
+	for _, row := range r.Matrix.Rows {
+		last := row.Details[len(row.Details)-1]
+		switch {
+		case last.Verdict == step.Blocked:
+			blocked++
+		case last.Verdict == step.Succeeded && row.Open == "" && e.leftOut[row.Step] == "":
+			t.Errorf("%s succeeds at the end on %s: %s", row.Attack, last.Target, last.Evidence)
+		}
+	}
+	if blocked < 15 {
+		t.Errorf("only %d attacks are blocked at the end", blocked)
+	}
+}
+
+func (e *example) checkStops(t *testing.T, stops []*walk.Stop) {
+	t.Helper()
+	for _, s := range stops {
+		why := e.leftOut[s.Step]
+		for _, w := range s.Workloads {
+			if w.Status == walk.LeftOut && (why == "" || !regexp.MustCompile(why).MatchString(w.Reason)) {
+				t.Errorf("%d.0 %s: %s is left out: %s", s.Number, s.Step, w.Name, w.Reason)
+			}
+		}
+		if s.Status == walk.LeftOut && (why == "" || !regexp.MustCompile(why).MatchString(s.Reason)) {
+			t.Errorf("%d.0 %s is left out: %s", s.Number, s.Step, s.Reason)
+		}
+		passed := map[string]bool{}
+		for _, c := range s.Works.Checks {
+			passed[c.Name] = c.OK
+		}
+		for _, name := range e.checks {
+			if !passed[name] {
+				t.Errorf("%d.0 %s: check %s: %+v", s.Number, s.Step, name, s.Works)
+			}
+		}
+	}
+}
+
+// checkFiles wants the walked files to hold what the road promises at its end.
+func (e *example) checkFiles(t *testing.T, dir string) {
+	t.Helper()
+	a, err := app.Load(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(a.Workloads) == 0 || len(a.Problems) > 0 {
+		t.Fatalf("%d workloads, %v", len(a.Workloads), a.Problems)
+	}
+	security, err := policy.NewEvaluator(policy.DefaultChecks(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	restricted := api.LevelVersion{Level: api.LevelRestricted, Version: api.MajorMinorVersion(1, 37)}
+	for _, w := range a.Workloads {
+		for _, r := range security.EvaluatePod(restricted, w.Meta, w.Pod) {
+			if !r.Allowed {
+				t.Errorf("%s: Pod Security restricted: %s %s", w.ID(), r.ForbiddenReason, r.ForbiddenDetail)
+			}
+		}
+		for c := range w.Containers() {
+			if s := c.Spec.SecurityContext; s == nil || s.ReadOnlyRootFilesystem == nil || !*s.ReadOnlyRootFilesystem {
+				t.Errorf("%s container %s: its root file system can be written", w.ID(), c.Spec.Name)
+			}
+		}
+		for _, direction := range []networkingv1.PolicyType{networkingv1.PolicyTypeIngress, networkingv1.PolicyTypeEgress} {
+			if !denied(a, w, direction) {
+				t.Errorf("%s: no policy denies %s by default", w.ID(), direction)
+			}
+		}
+	}
+}
+
+// denied says whether a policy holds a workload's pods in a direction and allows
+// nobody in particular: not all addresses, and not all pods.
+func denied(a *app.App, w *app.Workload, direction networkingv1.PolicyType) bool {
+	held := false
+	for _, o := range a.Objects {
+		p, ok := o.Typed.(*networkingv1.NetworkPolicy)
+		if !ok || o.Home() != w.Home() {
+			continue
+		}
+		selector, err := metav1.LabelSelectorAsSelector(&p.Spec.PodSelector)
+		if err != nil || !selector.Matches(labels.Set(w.Meta.Labels)) {
+			continue
+		}
+		for _, d := range p.Spec.PolicyTypes {
+			held = held || d == direction
+		}
+		for _, rule := range p.Spec.Ingress {
+			if direction == networkingv1.PolicyTypeIngress && len(rule.From) == 0 && len(rule.Ports) == 0 {
+				return false
+			}
+		}
+		for _, rule := range p.Spec.Egress {
+			if direction == networkingv1.PolicyTypeEgress && len(rule.To) == 0 && len(rule.Ports) == 0 {
+				return false
+			}
+		}
+	}
+	return held
+}
