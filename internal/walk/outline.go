@@ -1,6 +1,7 @@
 package walk
 
 import (
+	"cmp"
 	"fmt"
 	"path"
 	"regexp"
@@ -26,6 +27,7 @@ apiVersion: road/v1
 	outlineChecks(&b, a)
 	outlineFoothold(&b, a)
 	outlineMissing(&b, a)
+	outlineServices(&b, a)
 	b.WriteString(`# target: {kubernetes: "1.33", runtime: containerd-1.7} # where the clusters are not of today
 # exceptions: # from steps, until the end of a day; then check counts them again
 # - {step: read-only-root, workload: NAME, reason: why, until: YYYY-MM-DD}
@@ -194,6 +196,17 @@ func outlineMissing(b *strings.Builder, a *app.App) {
 			fmt.Fprintf(b, "%s  %s: {%s} # for %s\n", head, scalar(m.Name), strings.Join(values, ", "), comment(m.Pos.String()))
 			head = ""
 		}
+	}
+}
+
+// outlineServices shows how to have others stand in for what nothing serves,
+// commented out: what serves it is not known, and it may not be needed.
+func outlineServices(b *strings.Builder, a *app.App) {
+	head := "# services: # nothing here serves these: who stands in for them while road runs, and where the real ones are\n"
+	for _, c := range a.Outside() {
+		port := cmp.Or(c.Port, 80)
+		fmt.Fprintf(b, "%s#   %s: {image: NAME, port: %d} # for %s; also command, args, env; address: IPV4, or namespace and labels\n", head, scalar(c.Host), port, comment(c.Pos.String()))
+		head = ""
 	}
 }
 

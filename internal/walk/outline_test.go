@@ -18,7 +18,13 @@ spec:
       containers:
       - name: web
         image: registry.example.com:5000/shop/web:1
-        env: [{name: PASSWORD, valueFrom: {secretKeyRef: {name: db, key: "pass word"}}}]
+        env:
+        - {name: PASSWORD, valueFrom: {secretKeyRef: {name: db, key: "pass word"}}}
+        - {name: DATABASE, value: "postgresql://shop:x@db.example.com/shop"}
+        - {name: SELF, value: "http://web:80/"}
+        - {name: QUEUE_HOST, value: queue.infra}
+        - {name: BIND, value: "0.0.0.0:3000"}
+        - {name: MODE, value: fast}
         ports: [{name: http, containerPort: 3000}]
         readinessProbe: {httpGet: {path: "ready?full=yes", port: http}}
       - {name: cache, image: "redis:8"}
@@ -57,14 +63,19 @@ func TestOutline(t *testing.T) {
 		len(c.Manifests) != 1 || c.Manifests[0] != "k8s" {
 		t.Errorf("%+v\n%s", c, text)
 	}
-	for _, want := range []string{"# redis:8 is pulled", "# tool/Dockerfile makes no image", "# foothold:", "# web/Dockerfile, by its name"} {
+	for _, want := range []string{"# redis:8 is pulled", "# tool/Dockerfile makes no image", "# foothold:", "# web/Dockerfile, by its name",
+		"#   db.example.com: {image: NAME, port: 5432} # for k8s/shop.yaml:14", "#   queue.infra: {image: NAME, port: 80}"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("%q is missing:\n%s", want, text)
 		}
 	}
+	if n := strings.Count(text, "{image: NAME"); n != 2 {
+		t.Errorf("%d services:\n%s", n, text)
+	}
 	// What is commented out is right too, once it is taken in.
-	in := strings.NewReplacer("# foothold:", "foothold:", "#   command:", "  command:", "#   request:", "  request:").Replace(text)
-	if c, err := app.LoadFiles("shop", map[string][]byte{"road.yaml": []byte(in)}); err != nil || c.Config.Foothold.Command == nil {
+	in := strings.NewReplacer("# foothold:", "foothold:", "#   command:", "  command:", "#   request:", "  request:",
+		"# services:", "services:", "#   db.", "  db.", "#   queue.", "  queue.").Replace(text)
+	if c, err := app.LoadFiles("shop", map[string][]byte{"road.yaml": []byte(in)}); err != nil || c.Config.Foothold.Command == nil || len(c.Config.Services) != 2 {
 		t.Errorf("%v\n%s", err, in)
 	}
 }
