@@ -28,7 +28,8 @@ import (
 )
 
 // onePod is the demo's web server in a pod of its own. Nothing has to be ready
-// but the server: /healthz asks nobody else.
+// but the server: /healthz asks nobody else. Without a probe a pod would have to
+// live for a while until it counts as ready.
 const onePod = `apiVersion: v1
 kind: Pod
 metadata:
@@ -41,6 +42,7 @@ spec:
     env:
     - {name: REDIS_ADDR, value: "127.0.0.1:6379"}
     - {name: REDIS_PASSWD, value: none}
+    readinessProbe: {httpGet: {path: /healthz, port: 8080}}
 ---
 apiVersion: v1
 kind: Service
