@@ -50,6 +50,9 @@ func write(_ context.Context, _ *agent, args probe.WriteArgs) (any, error) {
 	if args.Mode != 0 {
 		mode = os.FileMode(args.Mode & 0o777)
 	}
+	if args.Mode&0o4000 != 0 {
+		mode |= os.ModeSetuid // an empty file has it from the start
+	}
 	f, err := os.OpenFile(args.Path, flags, mode)
 	if err != nil {
 		return nil, err

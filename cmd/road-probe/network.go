@@ -52,7 +52,9 @@ func open(network, addr string, timeout int) (*conn, netip.AddrPort, error) {
 
 func (c *conn) close() { unix.Close(c.fd) }
 
-// wait waits until the socket is ready for events; ETIMEDOUT at the deadline.
+// wait waits until the socket may be ready for events; ETIMEDOUT at the deadline.
+// Where a filter refuses to poll, the caller tries again and again, as an attacker
+// would who may use only what the server itself uses.
 func (c *conn) wait(op string, events int16) error {
 	for {
 		left := time.Until(c.deadline)
@@ -61,7 +63,12 @@ func (c *conn) wait(op string, events int16) error {
 		}
 		fds := []unix.PollFd{{Fd: int32(c.fd), Events: events}}
 		n, err := unix.Poll(fds, int(left.Milliseconds())+1)
-		if err != nil && err != unix.EINTR {
+		switch err {
+		case nil, unix.EINTR:
+		case unix.EPERM, unix.EACCES, unix.ENOSYS:
+			time.Sleep(min(left, again))
+			return nil
+		default:
 			return failed(op, c.peer, err)
 		}
 		if n > 0 {
@@ -70,24 +77,28 @@ func (c *conn) wait(op string, events int16) error {
 	}
 }
 
+// again is the time between two tries without poll.
+const again = 2 * time.Millisecond
+
+// connect asks connect itself what became of it: no other call is needed.
 func (c *conn) connect(to netip.AddrPort) error {
-	err := unix.Connect(c.fd, sockaddr(to))
-	if err != unix.EINPROGRESS {
-		return failed("connect", c.peer, err)
+	for {
+		switch err := unix.Connect(c.fd, sockaddr(to)); err {
+		case nil, unix.EISCONN:
+			return nil
+		case unix.EINPROGRESS, unix.EALREADY, unix.EINTR:
+		default:
+			return failed("connect", c.peer, err)
+		}
+		if err := c.wait("connect", unix.POLLOUT); err != nil {
+			return err
+		}
 	}
-	if err := c.wait("connect", unix.POLLOUT); err != nil {
-		return err
-	}
-	errno, err := unix.GetsockoptInt(c.fd, unix.SOL_SOCKET, unix.SO_ERROR)
-	if err == nil && errno != 0 {
-		err = unix.Errno(errno)
-	}
-	return failed("connect", c.peer, err)
 }
 
 func (c *conn) write(b []byte) error {
 	for len(b) > 0 {
-		n, err := unix.SendmsgN(c.fd, b, nil, nil, unix.MSG_NOSIGNAL)
+		n, err := unix.Write(c.fd, b)
 		switch err {
 		case nil:
 			b = b[n:]
@@ -156,10 +167,7 @@ func listen(_ context.Context, a *agent, args probe.ListenArgs) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := unix.SetsockoptInt(c.fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1); err != nil {
-		c.close()
-		return nil, failed("setsockopt", args.Addr, err)
-	}
+	_ = unix.SetsockoptInt(c.fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1) // without it a port may be taken for a while
 	if err := unix.Bind(c.fd, sockaddr(at)); err != nil {
 		c.close()
 		return nil, failed("bind", args.Addr, err)

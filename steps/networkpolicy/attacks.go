@@ -8,7 +8,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	mathrand "math/rand/v2"
 	"net"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -176,10 +178,11 @@ func reverseShell(ctx context.Context, s *sandbox.Scene) (step.Outcome, error) {
 	return dropped(dialErr, "the attacker's host heard nothing")
 }
 
-// dropped is the outcome of a call that got no answer. Any other refusal, such
-// as that nobody listens, proves nothing of a policy.
+// dropped is the outcome of a call that got no answer, or that the kernel did not
+// let the container make, as a filter of its system calls has it. Any other
+// refusal, such as that nobody listens, proves nothing.
 func dropped(err error, saw string) (step.Outcome, error) {
-	if !isTimeout(err) {
+	if !isTimeout(err) && step.Denied(err) == "" {
 		return step.Outcome{}, err
 	}
 	return step.Outcome{Verdict: step.Blocked, Evidence: err.Error() + "\n" + saw}, nil
@@ -216,16 +219,18 @@ func hear(l net.Listener) <-chan line {
 func backdoorListener(ctx context.Context, s *sandbox.Scene) (out step.Outcome, err error) {
 	word := "backdoor " + token()
 	var door probe.ListenResult
-	if err := s.Foothold.Code(ctx, probe.Listen, probe.ListenArgs{Addr: "0.0.0.0:0", Send: []byte(word)}, &door); err != nil {
+	// A port of the attacker's choice: to ask which one the kernel gave is a system
+	// call more, which a filter may refuse.
+	port := strconv.Itoa(20000 + mathrand.IntN(10000))
+	if err := s.Foothold.Code(ctx, probe.Listen, probe.ListenArgs{Addr: "0.0.0.0:" + port, Send: []byte(word)}, &door); err != nil {
+		if step.Denied(err) != "" {
+			return dropped(err, "there is no port to call")
+		}
 		return step.Outcome{}, err
 	}
 	defer func() {
 		err = errors.Join(err, s.Foothold.Code(context.WithoutCancel(ctx), probe.Release, probe.Held{Hold: door.Hold}, nil))
 	}()
-	_, port, err := net.SplitHostPort(door.Addr)
-	if err != nil {
-		return step.Outcome{}, err
-	}
 	addr := net.JoinHostPort(s.Addr, port)
 	got, callErr := read(ctx, s.Neighbour, addr, len(word))
 	if string(got) == word {

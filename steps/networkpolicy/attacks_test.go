@@ -20,6 +20,7 @@ import (
 // What the probe says of a dropped and of a refused call.
 var (
 	silence = &probe.Error{Op: "connect", Path: "10.0.0.1:80", Errno: int(syscall.ETIMEDOUT), Message: "Connection timed out"}
+	denied  = &probe.Error{Op: "socket", Errno: int(syscall.EPERM), Message: "Operation not permitted"}
 	reset   = &probe.Error{Op: "connect", Path: "10.0.0.1:80", Errno: int(syscall.ECONNREFUSED), Message: "Connection refused"}
 )
 
@@ -73,6 +74,7 @@ func TestOnlySilenceIsBlocked(t *testing.T) {
 		want step.Verdict
 	}{
 		{silence, step.Blocked},
+		{denied, step.Blocked},
 		{context.DeadlineExceeded, step.Blocked},
 		{&net.OpError{Op: "dial", Err: os.ErrDeadlineExceeded}, step.Blocked},
 		{reset, ""},
@@ -91,6 +93,8 @@ func TestJudgeScan(t *testing.T) {
 	expect(t, out, err, step.Succeeded, "service db at 10.0.0.2:81 answers")
 	out, err = judgeScan(two, []error{silence, silence})
 	expect(t, out, err, step.Blocked, "Connection timed out")
+	out, err = judgeScan(two, []error{silence, denied})
+	expect(t, out, err, step.Blocked, "Operation not permitted")
 	out, err = judgeScan(two, []error{silence, reset})
 	expect(t, out, err, "", "")
 }

@@ -39,7 +39,7 @@ func scanNeighbours(ctx context.Context, s *sandbox.Scene) (step.Outcome, error)
 }
 
 // judgeScan says what the answers to a scan mean: one is enough, and blocked are
-// only calls that got none.
+// only calls that got none or could not be made.
 func judgeScan(targets []place, errs []error) (step.Outcome, error) {
 	var answered, silent []string
 	var other error
@@ -47,7 +47,7 @@ func judgeScan(targets []place, errs []error) (step.Outcome, error) {
 		switch {
 		case errs[i] == nil:
 			answered = append(answered, t.String()+" answers")
-		case isTimeout(errs[i]):
+		case isTimeout(errs[i]) || step.Denied(errs[i]) != "":
 			silent = append(silent, errs[i].Error())
 		default:
 			other = errors.Join(other, errs[i])

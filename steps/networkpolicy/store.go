@@ -86,12 +86,12 @@ func redisFromAStranger(ctx context.Context, s *sandbox.Scene) (step.Outcome, er
 }
 
 // unreached is the outcome of an attack on a data store that failed: blocked
-// where no connection came about.
+// where no connection came about, or the kernel refused to make one.
 func unreached(ctx context.Context, addr string, err error) (step.Outcome, error) {
 	if ctx.Err() != nil {
 		return step.Outcome{}, ctx.Err()
 	}
-	if isTimeout(err) {
+	if isTimeout(err) || step.Denied(err) != "" {
 		return dropped(err, "no connection to the data store at "+addr)
 	}
 	return step.Outcome{}, fmt.Errorf("%s: %w", addr, err)
@@ -135,7 +135,8 @@ func talk(ctx context.Context, from sandbox.Host, addr string, send []byte) ([]b
 		limit, cancel := context.WithTimeout(ctx, quiet)
 		c, err = from.DialContext(limit, "tcp4", addr)
 		cancel()
-		if err == nil || !strings.Contains(err.Error(), "lookup ") {
+		var name *net.DNSError
+		if !errors.As(err, &name) {
 			break
 		}
 	}

@@ -97,6 +97,9 @@ func judgeInstall(update, install string, installed bool) (step.Outcome, error) 
 	}
 	var refused []string
 	denied := false
+	if said := lines(install); len(said) == 1 && notStarted(said[0]) {
+		return step.Outcome{Verdict: step.Blocked, Evidence: said[0]}, nil
+	}
 	for _, l := range lines(install) {
 		if strings.HasPrefix(l, "E: ") || strings.HasPrefix(l, "exit status ") {
 			refused = append(refused, l)
@@ -112,6 +115,13 @@ func judgeInstall(update, install string, installed bool) (step.Outcome, error) 
 		}
 	}
 	return step.Outcome{}, fmt.Errorf("apt-get ended without %s: %s", sshPath, lastLines(install, 1))
+}
+
+// notStarted says whether a line is a server's word that the kernel did not let it
+// start a program, as under a filter that knows no such calls: "pipe2: operation
+// not permitted".
+func notStarted(line string) bool {
+	return strings.HasSuffix(strings.ToLower(line), ": operation not permitted")
 }
 
 // setUp gives the lines in which apt-get says that ssh is there, all lines where
@@ -153,7 +163,7 @@ func judgeShadow(out string) (step.Outcome, error) {
 		}
 	}
 	for _, l := range lines(out) {
-		if strings.Contains(l, "Permission denied") {
+		if strings.Contains(l, "Permission denied") || notStarted(l) {
 			return step.Outcome{Verdict: step.Blocked, Evidence: l}, nil
 		}
 	}
@@ -225,7 +235,13 @@ func hostRootFile(ctx context.Context, s *sandbox.Scene) (step.Outcome, error) {
 	}
 	name := path.Join(s.Volume, "road-setuid")
 	remove := func() error { return s.Foothold.Code(ctx, probe.Remove, probe.Path{Path: name}, nil) }
-	if err := s.Foothold.Code(ctx, probe.Write, probe.WriteArgs{Path: name, Data: []byte("nothing\n"), Mode: 0o4755}, nil); err != nil {
+	if err := s.Foothold.Code(ctx, probe.Write, probe.WriteArgs{Path: name, Mode: 0o4755}, nil); err != nil {
+		if step.Denied(err) != "" { // the file may be there without the mode
+			if err := remove(); err != nil && step.Missing(err) == "" {
+				return step.Outcome{}, err
+			}
+			return step.Outcome{Verdict: step.Blocked, Evidence: step.Denied(err)}, nil
+		}
 		return step.Outcome{}, err
 	}
 	f, err := s.Node.Stat(name)

@@ -50,6 +50,7 @@ func TestJudgeShadow(t *testing.T) {
 		{"read", "root:*:20000:0:99999:7:::\ndaemon:*:20000:0:99999:7:::\n", step.Succeeded, "root:*:20000:0:99999:7:::"},
 		{"a hash stays out", "root:$y$j9T$abcdef:20000:0:99999:7:::\n", step.Succeeded, "root:(hash):20000:0:99999:7:::"},
 		{"denied", "cat: /etc/shadow: Permission denied\nexit status 1\n", step.Blocked, "cat: /etc/shadow: Permission denied"},
+		{"not started", "pipe2: operation not permitted\n", step.Blocked, "pipe2: operation not permitted"},
 		{"no cat", notFound, "", ""},
 		{"no such file", "cat: /etc/shadow: No such file or directory\nexit status 1\n", "", ""},
 		{"nothing", "", "", ""},
