@@ -40,6 +40,10 @@ const unpushed = "there is no digest to pin"
 var examples = []example{
 	{name: "postgres", checks: []string{"written", "kept", "guarded"}, secret: "correct-horse-battery",
 		leftOut: map[string]string{"minimal-image": "the application itself runs a shell", "pinned-image": unpushed}},
+	{name: "job", checks: []string{"ready"},
+		leftOut: map[string]string{"minimal-image": "the application itself runs a shell", "pinned-image": unpushed}},
+	{name: "shop", checks: []string{"bought", "listed", "kept", "answered"}, secret: "only-in-the-sandbox",
+		leftOut: map[string]string{"pinned-image": unpushed}},
 }
 
 // Each example walks the whole road: a step is done, or left out for the reason

@@ -139,6 +139,10 @@ type Deployment interface {
 	// Logs gives the last lines of every container of a workload.
 	Logs(workload string, lines int) string
 
+	// Unresolved gives the names that the application's pods looked up so far and
+	// nobody knows, sorted.
+	Unresolved() []string
+
 	// Stop ends the application. Claims stay where they have a name.
 	Stop(ctx context.Context) error
 }

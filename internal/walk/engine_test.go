@@ -159,6 +159,8 @@ func (d *memoryDeployment) SysCalls(s *app.Seen) error {
 }
 
 func (d *memoryDeployment) Front() (string, int) { return "", 0 }
+func (d *memoryDeployment) Unresolved() []string { return nil }
+
 func (d *memoryDeployment) Logs(w string, _ int) string {
 	return "log of " + w
 }

@@ -1,6 +1,7 @@
 package walk
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -39,6 +40,9 @@ func (w *walker) first(ctx context.Context) error {
 	if len(failed) > 0 {
 		return w.failing(works, failed)
 	}
+	if missing := w.unserved(); missing != "" {
+		w.note(missing)
+	}
 	if err := w.serving.Learn(ctx, w.app.Seen); err != nil {
 		return fmt.Errorf("learn what the application does: %w", err)
 	}
@@ -63,11 +67,25 @@ func (w *walker) notWorking(err error) error {
 		return err
 	}
 	return &InputError{Err: fmt.Errorf("the application does not work as it came: %s", w.mask.line(n.Error())),
-		Logs: w.mask.evidence(n.Logs), Help: "make it work first: every pod has to get ready, with every Secret and ConfigMap that it names (road.yaml: secrets)"}
+		Logs: w.mask.evidence(n.Logs), Help: cmp.Or(w.unserved(), "make it work first: every pod has to get ready, with every Secret and ConfigMap that it names (road.yaml: secrets)")}
+}
+
+// unserved says which names the application looks up that nobody knows, and how
+// others can stand in for them; "" where it looks up none.
+func (w *walker) unserved() string {
+	if w.serving == nil {
+		return ""
+	}
+	names := w.serving.Unresolved()
+	if len(names) == 0 {
+		return ""
+	}
+	return w.mask.line(fmt.Sprintf("it looks up %s, which nothing serves here: %s can say what stands in for it (services: {%s: {image: NAME, port: PORT}})",
+		strings.Join(names, ", "), app.FileName, names[0]))
 }
 
 func (w *walker) failing(works Works, failed []app.Check) error {
-	e := &InputError{Help: "make it work first, or correct the checks in road.yaml"}
+	e := &InputError{Help: cmp.Or(w.unserved(), "make it work first, or correct the checks in road.yaml")}
 	var lines []string
 	for _, c := range works.Checks {
 		if !c.OK {
