@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strings"
 	"testing"
 
 	"road/internal/app"
@@ -31,6 +32,7 @@ type example struct {
 	checks  []string          // those of its road.yaml, which pass at every stop
 	leftOut map[string]string // by step: why it is left out, as a pattern
 	secret  string            // that no output may hold
+	policy  string            // that its network policies hold
 	program string            // road, built as a user builds it
 }
 
@@ -42,7 +44,7 @@ var examples = []example{
 		leftOut: map[string]string{"minimal-image": "the application itself runs a shell", "pinned-image": unpushed}},
 	{name: "job", checks: []string{"ready"},
 		leftOut: map[string]string{"minimal-image": "the application itself runs a shell", "pinned-image": unpushed}},
-	{name: "shop", checks: []string{"bought", "listed", "kept", "answered"}, secret: "only-in-the-sandbox",
+	{name: "shop", checks: []string{"bought", "listed", "kept", "answered"}, secret: "only-in-the-sandbox", policy: "cidr: 10.20.0.5/32",
 		leftOut: map[string]string{"pinned-image": unpushed}},
 }
 
@@ -151,6 +153,9 @@ func (e *example) checkFiles(t *testing.T, dir string) {
 	}
 	if len(a.Workloads) == 0 || len(a.Problems) > 0 {
 		t.Fatalf("%d workloads, %v", len(a.Workloads), a.Problems)
+	}
+	if written, err := os.ReadFile(filepath.Join(dir, "manifests", "networkpolicy.yaml")); err != nil || !strings.Contains(string(written), e.policy) {
+		t.Errorf("%v: %q is missing in\n%s", err, e.policy, written)
 	}
 	security, err := policy.NewEvaluator(policy.DefaultChecks(), nil)
 	if err != nil {
