@@ -90,6 +90,10 @@ type SeenInside struct {
 	// image held only what it was seen to open, found by trial; sorted.
 	Kept []string `json:"kept,omitempty"`
 
+	// Missed are files that it said were missing when its image held only what it was
+	// seen to need; a name without a directory may be anywhere. Sorted.
+	Missed []string `json:"missed,omitempty"`
+
 	Peak *Peak `json:"peak,omitempty"` // nil where nobody measured
 
 	SysCalls *SysCalls `json:"sysCalls,omitempty"` // nil where nobody traced it

@@ -55,6 +55,10 @@ type Step struct {
 	// takes all or nothing.
 	Keeps func(a *app.App, workload string) []string
 
+	// Learn notes in a.Seen what the last lines of a workload's log show that failed
+	// with the step; Fix is then asked again. nil where they show nothing.
+	Learn func(a *app.App, workload, log string)
+
 	// Trial finds by running what a workload cannot do without; nil where a step
 	// learns nothing that way.
 	Trial *Trial
@@ -106,6 +110,7 @@ type Attack struct {
 	Goal      string // what the attacker gets, one line: "install software into the container"
 	Transport Transport
 	Needs     []sandbox.Power // what the engine and host must enforce or show, else Unproven
+	Anywhere  bool            // where the application has no hole for it, code inside tries it in every container
 	OwnPod    bool            // it changes its container where it succeeds, so it gets a pod from the same spec that nothing has changed
 	Waits     bool            // it mostly waits and disturbs no other, so it may act beside them in one scene
 	Alone     bool            // nothing acts beside it on its node, nor anywhere another such attack: it uses up what all pods share; those of a step have one pod of their own together

@@ -92,7 +92,8 @@ func (w *walker) jobs(s *step.Step) []job {
 }
 
 // targets gives what an attack acts on: through a hole of the application the
-// workload that has it, else every container of every workload.
+// workload that has it, or without one that users reach; else every container of
+// every workload.
 func (w *walker) targets(a *step.Attack) []sandbox.Target {
 	var hole *app.Hole
 	switch a.Transport {
@@ -101,6 +102,9 @@ func (w *walker) targets(a *step.Attack) []sandbox.Target {
 	case step.Request:
 		hole = w.app.Config.Foothold.Request
 	default:
+		return everyContainer(w.app.Workloads)
+	}
+	if hole == nil && a.Anywhere {
 		return everyContainer(w.app.Workloads)
 	}
 	var front []*app.Workload

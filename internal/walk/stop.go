@@ -206,6 +206,9 @@ func (w *walker) take(ctx context.Context, l *lane, p planned, stop *Stop) (*tak
 		if err := w.traceAgain(ctx, l, p, stop, t, broken); err != nil {
 			return nil, err
 		}
+		if p.step.Learn != nil && len(broken.workloads) == 1 {
+			p.step.Learn(l.app, broken.workloads[0], broken.log)
+		}
 		learned := lessons(previous.Seen) != before
 		w.emit(Note{stop.Number, w.mask.line(fmt.Sprintf("%s: %s%s", p.step.Name, broken.reason, map[bool]string{true: "; trying again with what it showed"}[learned]))})
 		if learned && try < maxTries {
@@ -243,6 +246,7 @@ func (w *walker) back(ctx context.Context, l *lane, stop *Stop) error {
 type fault struct {
 	workloads []string // whose fault it may be
 	reason    string
+	log       string // the last lines of the first of them
 }
 
 // attempt writes a change, loads, builds, runs and checks it. An error ends the
@@ -261,7 +265,7 @@ func (w *walker) attempt(ctx context.Context, l *lane, c *change, stop *Stop, t 
 		return nil, fmt.Errorf("write the fix: %w", err)
 	}
 	if err := w.reload(l, stop.Number); err != nil {
-		return &fault{everyone(), "the fixed files do not load: " + err.Error()}, nil
+		return &fault{workloads: everyone(), reason: "the fixed files do not load: " + err.Error()}, nil
 	}
 	err := w.run(ctx, l, l.app, stop)
 	var n *sandbox.NotReadyError
@@ -272,13 +276,13 @@ func (w *walker) attempt(ctx context.Context, l *lane, c *change, stop *Stop, t 
 	case errors.As(err, &host):
 		return nil, err // says nothing about the step
 	case errors.As(err, &n):
-		f := &fault{[]string{n.Workload}, n.Error() + w.lastWords(n.Logs)}
+		f := &fault{[]string{n.Workload}, n.Error() + w.lastWords(n.Logs), n.Logs}
 		if l.app.Workload(n.Workload) == nil || t.leftOut[n.Workload] != "" {
 			f.workloads = everyone()
 		}
 		return f, nil
 	case err != nil:
-		return &fault{everyone(), err.Error()}, nil
+		return &fault{workloads: everyone(), reason: err.Error()}, nil
 	}
 	if l != w.lane {
 		return nil, nil // beside the road only the attacks count
@@ -309,7 +313,8 @@ func (w *walker) attempt(ctx context.Context, l *lane, c *change, stop *Stop, t 
 		f.workloads = everyone()
 	}
 	if len(f.workloads) == 1 {
-		f.reason += w.lastWords(l.serving.Logs(f.workloads[0], wordLines))
+		f.log = l.serving.Logs(f.workloads[0], learnLines)
+		f.reason += w.lastWords(f.log)
 	}
 	return f, nil
 }

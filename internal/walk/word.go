@@ -14,6 +14,9 @@ const (
 	wordBytes = 400
 )
 
+// learnLines is how much of a log a step may learn from.
+const learnLines = 40
+
 // lastWords gives the last lines of a log, behind what they are the reason of.
 func (w *walker) lastWords(logs string) string {
 	var last []string

@@ -18,18 +18,21 @@ var attacks = []step.Attack{
 		Name:      "run-shell",
 		Goal:      "have a shell do something",
 		Transport: step.Command,
+		Anywhere:  true,
 		Run:       runShell,
 	},
 	{
 		Name:      "list-files",
 		Goal:      "look around in the container's root",
 		Transport: step.Command,
+		Anywhere:  true,
 		Run:       listFiles,
 	},
 	{
 		Name:      "living-off-the-land",
 		Goal:      "read a file of the image with a tool that came along for another purpose",
 		Transport: step.Command,
+		Anywhere:  true,
 		Run:       livingOffTheLand,
 	},
 }

@@ -66,6 +66,7 @@ func (t *target) plan(a *app.App) (*plan, string) {
 	p.start = s
 	p.addPrograms(t, a)
 	p.addFiles(t, a)
+	p.addMissed(t, a)
 	if p.rung == packaged {
 		p.addPackages(t, a)
 	}

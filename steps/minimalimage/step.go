@@ -39,6 +39,7 @@ var Step = &step.Step{
 	Weaken:  weaken,
 	Attacks: attacks,
 	Keeps:   keeps,
+	Learn:   learn,
 	Trial:   &step.Trial{Candidates: candidates, Grant: grant},
 }
 
