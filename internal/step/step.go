@@ -111,7 +111,7 @@ type Attack struct {
 	Transport Transport
 	Needs     []sandbox.Power // what the engine and host must enforce or show, else Unproven
 	Anywhere  bool            // where the application has no hole for it, code inside tries it in every container
-	OwnPod    bool            // it changes its container where it succeeds, so it gets a pod from the same spec that nothing has changed
+	OwnPod    bool            // it changes its container where it succeeds, so it gets a pod that no attack of this kind has changed, and no other attack comes after it there
 	Waits     bool            // it mostly waits and disturbs no other, so it may act beside them in one scene
 	Alone     bool            // nothing acts beside it on its node, nor anywhere another such attack: it uses up what all pods share; those of a step have one pod of their own together
 	Open      string          // why the road leaves it open; "" for an attack that its step stops

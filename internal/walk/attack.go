@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 
@@ -154,8 +155,8 @@ func (w *walker) front(a *app.App) *app.Workload {
 
 // attack runs jobs against what a lane serves and writes the outcomes into
 // cells. Attacks that share a scene run in order, but for those that only wait;
-// scenes run side by side. Those that must act alone come last, one after
-// another, each target's in one scene, which is set up before.
+// scenes run side by side. Then come those that change their container, and last
+// those that must act alone, one after another, each target's in one scene.
 func (w *walker) attack(ctx context.Context, stop *Stop, side Side, l *lane, jobs []job, cells map[key]Cell) error {
 	phase := Attacking
 	if side != InSequence {
@@ -171,43 +172,40 @@ func (w *walker) attack(ctx context.Context, stop *Stop, side Side, l *lane, job
 		w.book.write(cells, j.key, c)
 		w.emit(AttackDone{stop.Number, side, j.attack.Name, c})
 	}
-	own, clean := map[sandbox.Target][]job{}, map[place]*scenery{}
+	own := map[sandbox.Target][]job{}
 	var alone []job
 	for _, j := range jobs {
 		if why := w.lacks(j.attack); why != "" {
 			finish(j, Cell{Verdict: step.Unproven, Reason: why})
 			continue
 		}
-		if j.attack.Alone {
+		t := j.key.target
+		if !slices.Contains(order, t) {
+			order = append(order, t)
+		}
+		switch {
+		case j.attack.Alone:
 			alone = append(alone, j)
-			continue
+		case j.attack.OwnPod:
+			own[t] = append(own[t], j)
+		default:
+			shared[t] = append(shared[t], j)
 		}
-		if j.attack.OwnPod {
-			own[j.key.target] = append(own[j.key.target], j)
-			continue
-		}
-		if shared[j.key.target] == nil {
-			order = append(order, j.key.target)
-		}
-		shared[j.key.target] = append(shared[j.key.target], j)
 	}
 	begin := func(j job) { w.emit(AttackStarted{stop.Number, side, j.attack.Name, targetName(j.key.target)}) }
-	// Those with a pod of their own take longest, so they begin first.
-	var mu sync.Mutex
-	for t, jobs := range own {
+	scenes := map[sandbox.Target]*scenery{}
+	for _, t := range order {
+		s := &scenery{}
+		scenes[t] = s
 		group.Go(func() error {
-			left, err := w.inOwn(gctx, l.serving, t, jobs, begin, finish)
-			mu.Lock()
-			defer mu.Unlock()
-			clean[place{t, true}] = left
-			return err
+			w.setUp(gctx, s, l.serving, place{t, false})
+			return w.inScene(gctx, s, shared[t], begin, finish)
 		})
 	}
-	for _, t := range order {
-		group.Go(func() error { return w.inOrder(gctx, l.serving, t, shared[t], begin, finish) })
-	}
 	err := group.Wait()
-	if err == nil {
+	// Those that change their container come when nobody needs it any more.
+	clean, ownErr := w.allOwn(ctx, l.serving, own, scenes, begin, finish)
+	if err = errors.Join(err, ownErr); err == nil {
 		err = w.allAlone(ctx, l.serving, alone, clean, begin, finish)
 	}
 	var closing sync.WaitGroup
@@ -297,21 +295,31 @@ func (s *scenery) close() {
 	}
 }
 
-// inOrder runs jobs in the scene of a pod that serves.
-func (w *walker) inOrder(ctx context.Context, dep sandbox.Deployment, t sandbox.Target, jobs []job, begin func(job), finish func(job, Cell)) error {
-	s := &scenery{}
-	w.setUp(ctx, s, dep, place{t, false})
-	defer s.close()
-	return w.inScene(ctx, s, jobs, begin, finish)
+// allOwn runs attacks that change their container, those of different targets
+// side by side. It takes the scenes over, and gives those in which none has.
+func (w *walker) allOwn(ctx context.Context, dep sandbox.Deployment, own map[sandbox.Target][]job, scenes map[sandbox.Target]*scenery, begin func(job), finish func(job, Cell)) (map[place]*scenery, error) {
+	group, gctx := errgroup.WithContext(ctx)
+	group.SetLimit(sideBySide)
+	var mu sync.Mutex
+	clean := map[place]*scenery{}
+	for t, s := range scenes {
+		group.Go(func() error {
+			left, err := w.inOwn(gctx, dep, t, s, own[t], begin, finish)
+			mu.Lock()
+			defer mu.Unlock()
+			clean[place{t, true}] = left
+			return err
+		})
+	}
+	return clean, group.Wait()
 }
 
-// inOwn runs jobs that change their container, each in a fresh pod, or in one
-// where all before it were blocked and so changed nothing. It gives the pod that
-// is left in that state, nil where none is.
-func (w *walker) inOwn(ctx context.Context, dep sandbox.Deployment, t sandbox.Target, jobs []job, begin func(job), finish func(job, Cell)) (*scenery, error) {
-	var s *scenery
+// inOwn runs jobs that change their container: in s, where all others are over, or
+// in a fresh pod, and in the same again as long as each was blocked and so changed
+// nothing. It gives the scene that is left in that state, nil where none is.
+func (w *walker) inOwn(ctx context.Context, dep sandbox.Deployment, t sandbox.Target, s *scenery, jobs []job, begin func(job), finish func(job, Cell)) (*scenery, error) {
 	for _, j := range jobs {
-		if s == nil {
+		if s == nil || s.err != nil {
 			s = &scenery{}
 			w.setUp(ctx, s, dep, place{t, true})
 		}
