@@ -70,6 +70,14 @@ Road writes for today's Kubernetes. Where the clusters are older, road.yaml says
 What they do not bear is left out with the reason: user namespaces need Kubernetes
 1.33 and containerd 2.0, a ValidatingAdmissionPolicy 1.30, seccompProfile 1.19.
 
+OpenShift gives pods their users: --openshift of walk, fix, check, attack, learn and
+up, or target: {openshift: true}, writes no runAsUser, runAsGroup and fsGroup, takes
+out those that are there, and gives what the application writes to group 0 in its
+image. A pod that says runAsNonRoot: true then runs as user 1000650000 of group 0, as
+restricted-v2 would have it, so that the walk shows whether the application bears
+that. Names and ingress are those of OpenShift in network policies; user namespaces
+are left out, since such users do not fit into one.
+
 # What a run shows
 
 Learn says what each container was seen to need: directories that it writes, ports,

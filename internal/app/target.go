@@ -83,3 +83,29 @@ func (c *Config) readTarget(s *strict, n *yaml.Node) {
 		}},
 		key{"openshift", s.truth(&t.OpenShift, "openshift")})
 }
+
+// A Spot is where a service of the cluster's own is found by the rules of a
+// network: the pods with Labels in Namespace, on Port.
+type Spot struct {
+	Namespace string
+	Labels    map[string]string
+	Port      int // 0 for any
+}
+
+// DNS is where the pods of cluster DNS are. OpenShift's answer on another port than
+// their Service's.
+func (t Target) DNS() Spot {
+	if t.OpenShift {
+		return Spot{"openshift-dns", map[string]string{"dns.operator.openshift.io/daemonset-dns": "default"}, 5353}
+	}
+	return Spot{"kube-system", map[string]string{"k8s-app": "kube-dns"}, 53}
+}
+
+// Ingress is where the pods of the ingress controller are, as far as nobody says
+// otherwise: OpenShift's own, else ingress-nginx as its own manifests install it.
+func (t Target) Ingress() Spot {
+	if t.OpenShift {
+		return Spot{"openshift-ingress", map[string]string{"ingresscontroller.operator.openshift.io/deployment-ingresscontroller": "default"}, 0}
+	}
+	return Spot{"ingress-nginx", map[string]string{"app.kubernetes.io/name": "ingress-nginx", "app.kubernetes.io/component": "controller"}, 0}
+}

@@ -23,6 +23,7 @@ type checking struct {
 	output             string
 	baseline, writeNew string
 	verbose            bool
+	grants             openshiftFlag
 }
 
 func (c *command) check() *cobra.Command {
@@ -69,6 +70,7 @@ Exit status: 0 nothing found that counts, 1 findings, 2 bad input.`,
 	for _, name := range []string{"baseline", "write-baseline"} {
 		_ = cmd.MarkFlagFilename(name, "json")
 	}
+	k.grants.flags(cmd)
 	cmd.Flags().BoolVarP(&k.verbose, "verbose", "v", false, "show what is known, excepted or gone, too")
 	s.flags(cmd)
 	return cmd
@@ -76,6 +78,7 @@ Exit status: 0 nothing found that counts, 1 findings, 2 bad input.`,
 
 // run checks and tells.
 func (k *checking) run(src *source, ch chosen, b *check.Baseline, write check.Format) error {
+	k.grants.apply(&src.app.Config.Target)
 	rep, err := check.Run(src.app, check.Options{Steps: road(), Chosen: ch.within, Baseline: b, Now: k.now()})
 	if err != nil {
 		return src.placed(err)

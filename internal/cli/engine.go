@@ -25,6 +25,8 @@ type engineOptions struct {
 
 	registry string // where images that are built here are pushed to be pinned; "" is what road.yaml says, where nothing is pushed to
 
+	target app.Target // the clusters that are stood in for
+
 	// detach lets what runs outlive this command, until road down. told is
 	// called outside with what the inside gave to ready.
 	detach bool
@@ -74,7 +76,7 @@ func withEngine(ctx context.Context, o engineOptions, f func(ctx context.Context
 	if err != nil {
 		return fmt.Errorf("make a folder for copies: %w", err)
 	}
-	e, err := oci.New(ctx, oci.Options{Runtime: o.runtime, Registry: o.registry})
+	e, err := oci.New(ctx, oci.Options{Runtime: o.runtime, Registry: o.registry, Target: o.target})
 	if err != nil {
 		return err
 	}

@@ -1,9 +1,11 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 
+	"road/internal/app"
 	"road/internal/walk"
 
 	"github.com/spf13/cobra"
@@ -34,4 +36,21 @@ func (f filterChoice) choices() []walk.Choice {
 		return nil
 	}
 	return []walk.Choice{{Step: "seccomp", Key: "profile", Value: string(f)}}
+}
+
+// An openshiftFlag says that the target is OpenShift, whatever road.yaml says.
+type openshiftFlag bool
+
+func (o *openshiftFlag) flags(cmd *cobra.Command) {
+	cmd.Flags().BoolVar((*bool)(o), "openshift", false, "for OpenShift: write no users and groups, which its restricted-v2 gives,\nand let group 0 write what the application writes")
+}
+
+func (o openshiftFlag) apply(t *app.Target) { t.OpenShift = t.OpenShift || bool(o) }
+
+// fits refuses a filter that OpenShift does not take.
+func (o openshiftFlag) fits(f filterChoice) error {
+	if o && f == "localhost" {
+		return usage(errors.New("--seccomp localhost and --openshift exclude each other"), "restricted-v2 takes no filter but RuntimeDefault")
+	}
+	return nil
 }

@@ -36,6 +36,7 @@ func (c *command) fix() *cobra.Command {
 	var write bool
 	var seen string
 	var filter filterChoice
+	var grants openshiftFlag
 	s := &selection{}
 	cmd := &cobra.Command{
 		Use:   "fix [PATH]",
@@ -56,7 +57,7 @@ something was left; 2 bad input.`,
 			}
 			ch, err := s.resolve()
 			src, err2 := c.read(args)
-			if err := errors.Join(err, err2, filter.validate()); err != nil {
+			if err := errors.Join(err, err2, filter.validate(), grants.fits(filter)); err != nil {
 				return err
 			}
 			saved, err := readSeen(seen, src.app)
@@ -69,6 +70,7 @@ something was left; 2 bad input.`,
 			for _, c := range filter.choices() {
 				src.app.Config.Choose(c.Step, c.Key, c.Value)
 			}
+			grants.apply(&src.app.Config.Target)
 			ch.filter = filter
 			return c.fixAll(src, ch, saved, write)
 		},
@@ -77,6 +79,7 @@ something was left; 2 bad input.`,
 	cmd.Flags().StringVar(&seen, "seen", "", "what a run showed, saved by road learn --save")
 	_ = cmd.MarkFlagFilename("seen", "json")
 	filter.flags(cmd)
+	grants.flags(cmd)
 	s.flags(cmd)
 	return cmd
 }
@@ -167,6 +170,7 @@ func (f *fixer) step(s *step.Step) error {
 		return fmt.Errorf("the fix of %s does not load: %w", s.Name, err)
 	}
 	a.Seen, a.Names = f.app.Seen, f.app.Names
+	a.Config.Target = f.app.Config.Target
 	f.forget(a)
 	for _, c := range f.filter.choices() {
 		a.Config.Choose(c.Step, c.Key, c.Value)

@@ -69,6 +69,7 @@ one protection does can be tried without the others.`,
 		},
 	}
 	r.engine.flags(cmd)
+	r.grants.flags(cmd)
 	cmd.Flags().StringVar(&at, "at", "1", "the stop: a number or the name of a step")
 	cmd.Flags().IntVar(&port, "port", 0, "port on 127.0.0.1; 0 is a free one")
 	cmd.Flags().BoolVarP(&r.engine.detach, "detach", "d", false, "go on in the background, until road down")

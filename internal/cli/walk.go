@@ -24,12 +24,14 @@ type run struct {
 	hand   *handover // where what is done is kept: what to hand over; else nil
 	filter filterChoice
 	chosen chosen
+	grants openshiftFlag
 	source *source
 	format report.Format
 }
 
 func (r *run) flags(cmd *cobra.Command) {
 	r.engine.flags(cmd)
+	r.grants.flags(cmd)
 	cmd.Flags().StringVarP(&r.output, "output", "o", "text", "what to write to stdout: text or json")
 	cmd.Flags().DurationVar(&r.ready, "ready", 120*time.Second, "how long the application may take to get ready")
 	_ = cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"text", "json"}, cobra.ShellCompDirectiveNoFileComp))
@@ -56,6 +58,12 @@ func (r *run) prepare(args []string, s *selection) error {
 	}
 	if r.source, err = r.folder(args); err != nil {
 		errs = append(errs, err)
+	} else {
+		if r.source.app != nil {
+			r.engine.target = r.source.app.Config.Target
+		}
+		r.grants.apply(&r.engine.target)
+		errs = append(errs, r.grants.fits(r.filter))
 	}
 	return errors.Join(errs...)
 }
@@ -64,7 +72,7 @@ func (r *run) prepare(args []string, s *selection) error {
 func (r *run) options(e sandbox.Engine, dir string) (walk.Options, error) {
 	root, name, err := r.source.materialize(dir)
 	return walk.Options{Root: root, Name: name, Dir: dir, Now: r.now(), Steps: road(), Engine: e, To: r.chosen.to, Only: r.chosen.only,
-		Skip: r.chosen.skip, Ready: r.ready, Choices: r.filter.choices()}, err
+		Skip: r.chosen.skip, OpenShift: bool(r.grants), Ready: r.ready, Choices: r.filter.choices()}, err
 }
 
 func (c *command) walk() *cobra.Command {

@@ -28,7 +28,7 @@ apiVersion: road/v1
 	outlineFoothold(&b, a)
 	outlineMissing(&b, a)
 	outlineServices(&b, a)
-	b.WriteString(`# target: {kubernetes: "1.33", runtime: containerd-1.7} # where the clusters are not of today
+	b.WriteString(`# target: {kubernetes: "1.33", runtime: containerd-1.7} # where the clusters are not of today; also openshift: true
 # exceptions: # from steps, until the end of a day; then check counts them again
 # - {step: read-only-root, workload: NAME, reason: why, until: YYYY-MM-DD}
 `)

@@ -33,6 +33,8 @@ type Options struct {
 
 	Choices []Choice // beside those of road.yaml, which has the last word for single workloads
 
+	OpenShift bool // the target is OpenShift, whatever road.yaml says
+
 	Ready  time.Duration // how long the application may take to get ready; default 120 s
 	Attack time.Duration // how long one attack may take; default 120 s
 	Settle time.Duration // how long a check is tried again; default 10 s

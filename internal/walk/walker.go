@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"road/internal/app"
+	"road/internal/openshift"
 	"road/internal/sandbox"
 )
 
@@ -94,6 +95,7 @@ func (w *walker) load(dir string) (*app.App, error) {
 	for _, c := range w.o.Choices {
 		a.Config.Choose(c.Step, c.Key, c.Value)
 	}
+	a.Config.Target.OpenShift = a.Config.Target.OpenShift || w.o.OpenShift
 	return a, nil
 }
 
@@ -127,6 +129,9 @@ func (w *walker) learnShape() error {
 	}
 	for _, p := range a.Problems {
 		w.report.Problems = append(w.report.Problems, w.mask.line(p.Error()))
+	}
+	if a.Config.Target.OpenShift {
+		w.note(fmt.Sprintf("for OpenShift: pods that say runAsNonRoot: true run as user %d of group 0, as restricted-v2 has it; others as they say, for which OpenShift asks a grant", openshift.FirstUser))
 	}
 	if len(a.Config.Checks) == 0 {
 		w.note("road.yaml names no checks: the application works when every pod gets ready and every Service port answers")

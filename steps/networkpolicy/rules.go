@@ -51,9 +51,6 @@ type controller struct {
 	IngressLabels    map[string]string `json:"ingressLabels"`
 }
 
-// nginx is the one that most clusters have, as its own manifests install it.
-var nginx = controller{"ingress-nginx", map[string]string{"app.kubernetes.io/name": "ingress-nginx", "app.kubernetes.io/component": "controller"}}
-
 // controllerOf gives the controller that road.yaml chooses for a workload.
 func controllerOf(a *app.App, w *app.Workload) (controller, error) {
 	var c controller
@@ -61,7 +58,8 @@ func controllerOf(a *app.App, w *app.Workload) (controller, error) {
 		return c, err
 	}
 	if c.IngressNamespace == "" && c.IngressLabels == nil {
-		return nginx, nil
+		in := a.Config.Target.Ingress()
+		return controller{in.Namespace, in.Labels}, nil
 	}
 	if c.IngressNamespace == "" {
 		return c, fmt.Errorf("%s: steps: %s: %s: ingressLabels need the ingressNamespace that they are in", a.Config.File, name, w.Name)
@@ -183,8 +181,9 @@ func callees(a *app.App, w *app.Workload) []rule {
 		rules = append(rules, rule{comment, []peer{peers[key]}, unique(ports[key])})
 	}
 	if resolves || len(rules) > 0 {
+		dns := a.Config.Target.DNS()
 		rules = append(rules, rule{"Names: the cluster's DNS, over UDP and, for long answers, TCP.",
-			[]peer{{namespace: "kube-system", pods: map[string]string{"k8s-app": "kube-dns"}}}, []port{{"UDP", 53}, {"TCP", 53}}})
+			[]peer{{namespace: dns.Namespace, pods: dns.Labels}}, []port{{"UDP", dns.Port}, {"TCP", dns.Port}}})
 	}
 	return rules
 }

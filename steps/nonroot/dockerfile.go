@@ -27,8 +27,12 @@ func fixImage(a *app.App, b *build) []edit.Edit {
 	u := userOf(a, b.image)
 	uid, chosen := b.chosenUser(a)
 	switch u.kind {
-	case numericUser, unknownUser:
+	case unknownUser:
 		return nil
+	case numericUser:
+		if uid = u.uid; !assigned(a) {
+			return nil
+		}
 	case unclearUser:
 		if !chosen {
 			return nil
@@ -42,33 +46,54 @@ func fixImage(a *app.App, b *build) []edit.Edit {
 			uid, _ = serviceUser(a, b.image)
 		}
 	}
+	blocks := b.blocks(a, uid)
+	known := u.kind == numericUser || u.kind == namedUser || u.kind == unclearUser
+	if known && assigned(a) && len(blocks) > 0 {
+		return fixAssigned(b, u, uid, blocks)
+	}
 	user := fmt.Sprintf("USER %d", uid)
 	if u.hasGroup && u.gid >= 0 {
 		user = fmt.Sprintf("USER %d:%d", uid, u.gid)
 	}
-	if u.kind == namedUser || u.kind == unclearUser {
+	if known {
 		comment := fmt.Sprintf(numberComment, strings.Join(strings.Fields(u.text), " "))
-		if u.own != nil {
+		switch {
+		case u.kind == numericUser:
+			return nil
+		case u.own != nil:
 			return b.replace(u.own, comment+"\n"+user)
 		}
 		return b.insert(comment + "\n" + user)
-	}
-	var blocks []string
-	if b.hasShell() {
-		if b.anyUser(a) && b.hasWorkdir(a) {
-			blocks = append(blocks, anyUserComment+"\nRUN chgrp -R 0 . && chmod -R g+rwX .")
-		}
-		if run := makeWritable(b.written(a), b.podUser(a, uid)); run != "" {
-			blocks = append(blocks, writesComment+"\n"+run)
-		}
-		if names := b.unreadable(a); len(names) > 0 {
-			blocks = append(blocks, readsComment+"\nRUN chmod -R a+rX "+strings.Join(names, " "))
-		}
 	}
 	if u.own != nil && len(blocks) == 0 && u.own.EndLine == b.lastBuilding() {
 		return b.replace(u.own, user)
 	}
 	return b.insert(append(blocks, userComment+"\n"+user)...)
+}
+
+// blocks gives what makes the image usable for another user than root, as far as
+// runs showed what it needs and it is not there yet.
+func (b *build) blocks(a *app.App, uid int64) []string {
+	var blocks []string
+	if !b.hasShell() {
+		return nil
+	}
+	if b.anyUser(a) && b.hasWorkdir(a) {
+		blocks = append(blocks, anyUserComment+"\nRUN chgrp -R 0 . && chmod -R g+rwX .")
+	}
+	if assigned(a) {
+		if run := makeWritable(b.written(a), -1); run != "" {
+			blocks = append(blocks, groupComment+"\n"+run)
+		}
+	} else if run := makeWritable(b.written(a), b.podUser(a, uid)); run != "" {
+		blocks = append(blocks, writesComment+"\n"+run)
+	}
+	if run := b.opened(a); run != "" && assigned(a) {
+		blocks = append(blocks, closedComment+"\n"+run)
+	} else if names := b.unreadable(a); len(names) > 0 {
+		blocks = append(blocks, readsComment+"\nRUN chmod -R a+rX "+strings.Join(names, " "))
+	}
+	return b.missing(blocks)
 }
 
 // replace puts text in the place of an instruction.
@@ -174,6 +199,9 @@ func (b *build) unreadable(a *app.App) []string {
 // mayWrite says whether the app's user can write to a directory of that owner
 // as the image has it.
 func (b *build) mayWrite(a *app.App, o app.Owner) bool {
+	if assigned(a) {
+		return o.Mode&0o002 != 0 || o.GID == 0 && o.Mode&0o020 != 0
+	}
 	uid, chosen := b.chosenUser(a)
 	if !chosen {
 		uid, _ = serviceUser(a, b.image)
@@ -207,8 +235,12 @@ func mayGive(name string, list []string) bool {
 var shared = []string{"/home", "/mnt", "/opt", "/run", "/srv", "/var", "/var/cache", "/var/lib", "/var/log", "/var/run", "/var/spool"}
 
 // makeWritable gives the RUN instruction that lets uid and every user of group 0
-// write to dirs, which are sorted; "" for none.
+// write to dirs, which are sorted; "" for none. With uid -1 they keep their owner.
 func makeWritable(dirs []string, uid int64) string {
+	owner, group := fmt.Sprintf("chown -R %d:0", uid), fmt.Sprintf("chown %d:0", uid)
+	if uid < 0 {
+		owner, group = "chgrp -R 0", "chgrp 0"
+	}
 	var whole, alone []string
 	top := "" // the last of whole, unquoted
 	for _, d := range dirs {
@@ -221,10 +253,10 @@ func makeWritable(dirs []string, uid int64) string {
 	}
 	var parts []string
 	if list := strings.Join(whole, " "); list != "" {
-		parts = append(parts, fmt.Sprintf("chown -R %d:0 %s && chmod -R g=u %s", uid, list, list))
+		parts = append(parts, fmt.Sprintf("%s %s && chmod -R g=u %s", owner, list, list))
 	}
 	if list := strings.Join(alone, " "); list != "" {
-		parts = append(parts, fmt.Sprintf("chown %d:0 %s && chmod g=u %s", uid, list, list))
+		parts = append(parts, fmt.Sprintf("%s %s && chmod g=u %s", group, list, list))
 	}
 	if len(parts) == 0 {
 		return ""

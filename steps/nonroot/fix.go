@@ -83,6 +83,9 @@ func (t target) withGroup(c choice) target {
 func resolvable(a *app.App, w *app.Workload) bool {
 	pod := podContext(w)
 	for c := range w.Containers() {
+		if assigned(a) {
+			return true
+		}
 		own := containerContext(c)
 		given := own.RunAsUser != nil && *own.RunAsUser > 0 || own.RunAsUser == nil && pod.RunAsUser != nil && *pod.RunAsUser > 0
 		if !given && !targetOf(a, c).ok {
@@ -118,6 +121,9 @@ func fixPod(a *app.App, w *app.Workload) []edit.Edit {
 			set(at.Join(f.Key), f.Value, "")
 		}
 	}
+	if assigned(a) {
+		edits = append(edits, takeOut(w)...)
+	}
 	for _, c := range containers {
 		at := c.Path.Join("securityContext")
 		if c.Spec.SecurityContext == nil {
@@ -151,9 +157,9 @@ type containerFields struct {
 // containers lack or have wrong.
 func podFields(a *app.App, w *app.Workload) (edit.Map, []containerFields) {
 	sc := podContext(w)
-	windows := w.Pod.OS != nil && w.Pod.OS.Name == corev1.Windows
+	nobody := w.Pod.OS != nil && w.Pod.OS.Name == corev1.Windows || assigned(a) // is named here
 	front, inherits := frontTarget(a, w)
-	writeUser := !windows && (isZero(sc.RunAsUser) || sc.RunAsUser == nil && inherits)
+	writeUser := !nobody && (isZero(sc.RunAsUser) || sc.RunAsUser == nil && inherits)
 	podUser := sc.RunAsUser
 	var pod edit.Map
 	if writeUser {
@@ -170,7 +176,7 @@ func podFields(a *app.App, w *app.Workload) (edit.Map, []containerFields) {
 		unset = unset || own.RunAsNonRoot == nil
 		var f edit.Map
 		t := targetOf(a, c)
-		if !windows && (isZero(own.RunAsUser) || own.RunAsUser == nil && writeUser && t.uid != *podUser) {
+		if !nobody && (isZero(own.RunAsUser) || own.RunAsUser == nil && writeUser && t.uid != *podUser) {
 			f = append(f, edit.Field{Key: "runAsUser", Value: t.uid})
 			if own.RunAsGroup == nil && t.gid >= 0 && t.gid != front.gid && !isZero(own.RunAsUser) {
 				f = append(edit.Map{{Key: "runAsGroup", Value: t.gid}}, f...)
@@ -186,7 +192,10 @@ func podFields(a *app.App, w *app.Workload) (edit.Map, []containerFields) {
 	if isFalse(sc.RunAsNonRoot) || sc.RunAsNonRoot == nil && unset {
 		pod = append(pod, edit.Field{Key: "runAsNonRoot", Value: true})
 	}
-	if !windows {
+	switch {
+	case assigned(a):
+		pod = append(pod, volumeAndPortFields(a, w, -1)...)
+	case !nobody:
 		pod = append(pod, volumeAndPortFields(a, w, front.gid)...)
 	}
 	return pod, containers

@@ -88,9 +88,12 @@ func checkPod(a *app.App, w *app.Workload) []step.Finding {
 		if isZero(own.RunAsUser) {
 			add(c.Pos("securityContext", "runAsUser"), c.Spec.Name, fmt.Sprintf("container %q runs as root (runAsUser: 0)", c.Spec.Name), "give it a user above 0")
 		}
-		if why := refusedByKubelet(a, w, c); why != "" {
+		if why := refusedByKubelet(a, w, c); why != "" && !assigned(a) {
 			add(c.Pos("image"), c.Spec.Name, fmt.Sprintf("container %q is not started: %s", c.Spec.Name, why), "set runAsUser to its number")
 		}
+	}
+	if assigned(a) {
+		f = append(f, checkFixed(w)...)
 	}
 	if len(unset) > 0 {
 		container := ""

@@ -38,9 +38,13 @@ var Step = &step.Step{
 	Unborne: unborne,
 }
 
-// unborne knows since when the field is there.
-func unborne(a *app.App, _ *app.Workload) string {
-	if t := a.Config.Target; t.Older(19) {
+// unborne knows since when the field is there, and which filters OpenShift takes.
+func unborne(a *app.App, w *app.Workload) string {
+	t := a.Config.Target
+	if own, err := ownProfile(a, w); t.OpenShift && err == nil && own {
+		return "OpenShift's restricted-v2 takes no filter but RuntimeDefault"
+	}
+	if t.Older(19) {
 		return "Kubernetes " + t.Kubernetes() + " has no seccompProfile (1.19 has)"
 	}
 	return ""

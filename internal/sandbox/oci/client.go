@@ -20,15 +20,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// The ingress controller that stands before the application, as its users have
-// installed it: ingress-nginx, in its namespace and with its labels.
-const ingressNamespace = "ingress-nginx"
-
-var ingressLabels = map[string]string{
-	"app.kubernetes.io/name":      "ingress-nginx",
-	"app.kubernetes.io/component": "controller",
-}
-
 // service finds a Service by name, in ns first.
 func (d *deployment) service(name, ns string) *service {
 	var other *service
@@ -64,7 +55,8 @@ func (d *deployment) place(o sandbox.ClientOptions) (string, map[string]string, 
 	}
 	if s := d.service(o.Service, ns); s != nil {
 		if s.ingress {
-			return ingressNamespace, ingressLabels, nil
+			in := d.app.Config.Target.Ingress() // as its users have installed it
+			return in.Namespace, in.Labels, nil
 		}
 		ns = s.namespace
 	}

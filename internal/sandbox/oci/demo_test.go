@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -16,6 +17,7 @@ import (
 	"road/demo"
 	"road/internal/app"
 	"road/internal/edit"
+	"road/internal/openshift"
 	"road/internal/probe"
 	"road/internal/sandbox"
 	"road/internal/sandbox/sandboxtest"
@@ -137,13 +139,13 @@ func count(t *testing.T, d sandbox.Deployment) int {
 }
 
 // The image of 2.0 has to run as whatever user a platform gives it, as OpenShift
-// does: any uid, group 0.
+// does: any uid, group 0, and the group of its volumes.
 func TestSandboxAnyUser(t *testing.T) {
-	const uid = 1000640000
+	const uid = openshift.FirstUser
 	a := demoAt(t, 2)
-	user := int64(uid)
+	a.Config.Target.OpenShift = true
 	sc := a.Workload(web).Pod.SecurityContext
-	sc.RunAsUser, sc.RunAsGroup = &user, nil
+	sc.RunAsUser, sc.RunAsGroup = nil, nil
 	d := deploy(t, a)
 	first := count(t, d)
 	if second := count(t, d); second != first+1 {
@@ -154,6 +156,12 @@ func TestSandboxAnyUser(t *testing.T) {
 	}
 	if got := strings.TrimSpace(ask(t, d, "/rce/?cmd=id+-g")); got != "0" {
 		t.Errorf("the server's group is %s, want 0", got)
+	}
+	if got := strings.Fields(ask(t, d, "/rce/?cmd=id+-G")); !slices.Contains(got, fmt.Sprint(uid)) {
+		t.Errorf("the server's groups are %s, want %d among them", got, uid)
+	}
+	if a.Workload(web).Pod.SecurityContext.RunAsUser != nil {
+		t.Error("the application's own manifest has a user now")
 	}
 	// Group 0 may write where the application lies: what g+rwX is for.
 	if got := ask(t, d, "/rce/?cmd=touch+/app/x"); got != "" {

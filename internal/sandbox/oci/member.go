@@ -11,6 +11,7 @@ import (
 
 	"road/internal/app"
 	"road/internal/image"
+	"road/internal/openshift"
 	"road/internal/sandbox/oci/network"
 	"road/internal/sandbox/oci/pod"
 
@@ -122,9 +123,12 @@ func (d *deployment) podOptions(m *member, id, ns string, o memberOptions) pod.O
 // server. A StatefulSet's pod has its Service's name as its subdomain, and the
 // volumes that the claim templates make: one claim per pod, named after both. A
 // pod that does not say whether it wants the token of its service account gets
-// what the account says.
+// what the account says. OpenShift gives it users.
 func (d *deployment) admitted(m *member, ns string, spec *corev1.PodSpec) *corev1.PodSpec {
 	spec = spec.DeepCopy()
+	if d.app.Config.Target.OpenShift {
+		openshift.Assign(spec)
+	}
 	if spec.AutomountServiceAccountToken == nil {
 		spec.AutomountServiceAccountToken = automount(d.app, ns, accountOf(spec))
 	}

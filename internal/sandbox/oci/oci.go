@@ -48,6 +48,9 @@ type Options struct {
 	// name, with folders behind it perhaps, or app.InProcess; "" is what the
 	// application's road.yaml says.
 	Registry string
+
+	// Target says where cluster DNS is.
+	Target app.Target
 }
 
 // engine implements sandbox.Engine inside a world.
@@ -100,7 +103,7 @@ func New(ctx context.Context, o Options) (sandbox.Engine, error) {
 	if e.issuer, err = newIssuer(); err != nil {
 		return nil, err
 	}
-	if e.net, err = network.New(w, network.Options{}); err != nil {
+	if e.net, err = network.New(w, network.Options{DNS: o.Target.DNS()}); err != nil {
 		return nil, fmt.Errorf("set up the network: %w", err)
 	}
 	if err = e.surround(ctx); err != nil {

@@ -184,7 +184,7 @@ func (d *deployment) learnCalls(s *app.Seen) error {
 		if !ours {
 			continue
 		}
-		if f.To == d.e.net.DNSAddr() && f.Port == 53 {
+		if netip.AddrPortFrom(f.To, f.Port) == d.e.net.DNSAddr() {
 			resolves[from] = true
 			continue
 		}

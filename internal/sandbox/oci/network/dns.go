@@ -35,8 +35,9 @@ const queriesKept = 4096
 
 // A nameServer answers for the cluster's names, and hands all others on.
 type nameServer struct {
-	net *Network
-	end *Endpoint
+	net  *Network
+	end  *Endpoint
+	port uint16
 
 	mu      sync.Mutex
 	servers []*dns.Server
@@ -51,9 +52,9 @@ func newNameServer(n *Network) *nameServer {
 }
 
 // listen serves in an endpoint.
-func (d *nameServer) listen(e *Endpoint) error {
-	d.end = e
-	ctx, addr := context.Background(), netip.AddrPortFrom(e.IP, 53).String()
+func (d *nameServer) listen(e *Endpoint, port uint16) error {
+	d.end, d.port = e, port
+	ctx, addr := context.Background(), netip.AddrPortFrom(e.IP, port).String()
 	pc, err := e.ListenPacket(ctx, "udp", addr)
 	if err != nil {
 		return err
@@ -192,8 +193,8 @@ func (n *Network) Queries() []Query {
 	return append(append([]Query(nil), n.dns.seen[n.dns.next:]...), n.dns.seen[:n.dns.next]...)
 }
 
-// DNSAddr is the address of cluster DNS's pod, behind its Service.
-func (n *Network) DNSAddr() netip.Addr { return n.dns.end.IP }
+// DNSAddr is where cluster DNS's pod answers, behind its Service.
+func (n *Network) DNSAddr() netip.AddrPort { return netip.AddrPortFrom(n.dns.end.IP, n.dns.port) }
 
 // DelegateZone has the questions about a zone asked of a server on the network,
 // as the public DNS would send them to whoever owns the zone.

@@ -16,6 +16,7 @@ import (
 	"path/filepath"
 	"sync"
 
+	"road/internal/app"
 	"road/internal/sandbox/oci/world"
 
 	"golang.org/x/sys/unix"
@@ -48,6 +49,10 @@ type Options struct {
 	// build may reach on a private network of the host's, beside those that the
 	// host's own configuration names.
 	Mirrors []string
+
+	// DNS is where cluster DNS is, with its port; the zero value is Kubernetes' own
+	// place for it.
+	DNS app.Spot
 }
 
 // A Network is the cluster network of one world. Its methods may be called at
@@ -104,7 +109,10 @@ func New(w *world.World, o Options) (_ *Network, err error) {
 		return nil, err
 	}
 	n.onClose(n.fw.Close)
-	if err := n.setUpDNS(); err != nil {
+	if o.DNS.Namespace == "" {
+		o.DNS = app.Target{}.DNS()
+	}
+	if err := n.setUpDNS(o.DNS); err != nil {
 		return nil, err
 	}
 	if err := n.setUpUplink(); err != nil {
@@ -114,21 +122,21 @@ func New(w *world.World, o Options) (_ *Network, err error) {
 }
 
 // setUpDNS puts the name server into the cluster, as a Service with one pod.
-func (n *Network) setUpDNS() error {
-	e, err := n.Attach(AttachOptions{Name: "coredns", Namespace: "kube-system", Labels: map[string]string{"k8s-app": "kube-dns"}})
+func (n *Network) setUpDNS(at app.Spot) error {
+	e, err := n.Attach(AttachOptions{Name: "coredns", Namespace: at.Namespace, Labels: at.Labels})
 	if err != nil {
 		return err
 	}
 	n.dns = newNameServer(n)
-	if err := n.dns.listen(e); err != nil {
+	if err := n.dns.listen(e, uint16(at.Port)); err != nil {
 		return err
 	}
 	n.onClose(n.dns.Close)
-	_, err = n.SetService("kube-system", "kube-dns", ServiceOptions{
+	_, err = n.SetService(at.Namespace, "kube-dns", ServiceOptions{
 		ClusterIP: dnsServer.String(),
 		Ports: []ServicePort{
-			{Name: "dns", Protocol: "UDP", Port: 53},
-			{Name: "dns-tcp", Protocol: "TCP", Port: 53},
+			{Name: "dns", Protocol: "UDP", Port: 53, Target: uint16(at.Port)},
+			{Name: "dns-tcp", Protocol: "TCP", Port: 53, Target: uint16(at.Port)},
 		},
 		Backends: []Backend{{Addr: e.IP}},
 	})
