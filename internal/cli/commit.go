@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"slices"
 	"syscall"
+	"time"
 
 	"road/internal/app"
 	"road/internal/edit"
@@ -31,6 +32,7 @@ type keeper struct {
 	repo  *repo.Repo // nil: only write
 	got   *handover
 	wrote []string
+	held  *os.File // the folder, until the process ends; nil where its file system has no locks
 }
 
 // A handover is what the walk inside gives to the keeper outside.
@@ -58,14 +60,23 @@ func (r *run) keeper(write, commit bool) (*keeper, error) {
 			k.got = nil
 		}
 	}
+	// Of two walks that bring back, one would find the files changed by the other
+	// after all of its work.
+	var err error
+	if k.held, err = lock(k.root); errors.Is(err, errBusy) {
+		return nil, usage(fmt.Errorf("another road walks %s and will write to it", r.source.path), "wait until it has ended, or leave --write and --commit out")
+	}
 	if !commit {
 		return k, nil
 	}
-	var err error
 	if k.repo, err = repo.Open(r.ctx, k.root); err != nil {
 		return nil, repoFault(err)
 	}
-	return k, repoFault(k.repo.Clean(r.ctx, mustChange(r.source.app, r.chosen)))
+	must, err := mustChange(r.source.app, r.chosen, r.now())
+	if err != nil {
+		return nil, err
+	}
+	return k, repoFault(k.repo.Clean(r.ctx, must))
 }
 
 // repoFault tells what the user has to mend from what the host lacks.
@@ -86,23 +97,30 @@ func repoFault(err error) error {
 
 // mustChange names the files that the chosen steps are bound to change, as far
 // as that can be told without a run: those that their fixes edit, and those where
-// they find something that only a run can tell how to mend.
-func mustChange(a *app.App, ch chosen) []string {
+// they find something that only a run can tell how to mend. Whom a step leaves
+// alone needs no change.
+func mustChange(a *app.App, ch chosen, now time.Time) ([]string, error) {
+	exceptions, err := a.Exceptions()
+	if err != nil {
+		return nil, err
+	}
 	names := map[string]bool{}
 	for i, s := range road() {
 		if !ch.within(i+2, s.Name) {
 			continue
 		}
 		edits, _ := step.Plan(s, a) // what it cannot fix, the walk says
-		for _, e := range edits {
+		for _, e := range step.Remaining(a, edits, step.Spared(exceptions, s, a, now)) {
 			names[e.File] = names[e.File] || e.Create == nil
 		}
 		for _, f := range s.Check(a) {
-			names[f.File] = names[f.File] || f.NeedsRun
+			x := step.Excepted(exceptions, s, a, f, now)
+			spared := x != nil && !x.Ended(now) || step.Unborne(s, a, f.Workload) != ""
+			names[f.File] = names[f.File] || f.NeedsRun && !f.Apart && !spared
 		}
 	}
 	maps.DeleteFunc(names, func(name string, must bool) bool { return !must || name == "" })
-	return slices.Sorted(maps.Keys(names))
+	return slices.Sorted(maps.Keys(names)), nil
 }
 
 // listen heeds, from before the walk until bring has ended, what asks this process
@@ -149,6 +167,13 @@ func (k *keeper) keep(ctx context.Context) error {
 	}
 	if k.repo == nil {
 		return k.write(after)
+	}
+	// Walks of other folders of the repository commit one after the other.
+	held, err := await(ctx, k.repo.GitDir(), func() { k.say("road: waiting for another road that commits in the same repository") })
+	if err == nil {
+		defer held.Close()
+	} else if ctx.Err() != nil {
+		return ctx.Err()
 	}
 	if err := k.repo.Ready(ctx); err != nil {
 		return repoFault(err)

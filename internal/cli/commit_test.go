@@ -3,6 +3,7 @@ package cli
 import (
 	"bytes"
 	"context"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -283,5 +284,59 @@ func TestUnmade(t *testing.T) {
 	}
 	if err := unmade(src, edit.Files{"profiles/web.json": nil}, edit.Files{"profiles/web.json": nil}); err != nil {
 		t.Errorf("a file that was read: %v", err)
+	}
+}
+
+// TestMustChange names no file that the chosen steps leave as it is: a policy is a
+// file of its own, and whom a step spares needs no change.
+func TestMustChange(t *testing.T) {
+	files := map[string][]byte{"web.yaml": []byte(`apiVersion: v1
+kind: Pod
+metadata: {name: web, labels: {app: web}}
+spec: {containers: [{name: web, image: web}]}
+`), "old.yaml": []byte(`apiVersion: v1
+kind: Pod
+metadata: {name: old}
+spec: {containers: [{name: old, image: web}]}
+`), "road.yaml": []byte(`apiVersion: road/v1
+exceptions:
+- {step: read-only-root, workload: pod/web, reason: it writes, until: 2999-01-01}
+`)}
+	a, err := app.LoadFiles("x", files)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for only, want := range map[string]string{"network-policy": "old.yaml", "read-only-root": "old.yaml", "no-escalation": "old.yaml web.yaml"} {
+		got, err := mustChange(a, chosen{only: []string{only}}, time.Now())
+		if err != nil || strings.Join(got, " ") != want {
+			t.Errorf("%s: %v %v, want %s", only, got, err, want)
+		}
+	}
+}
+
+// Two walks of one folder that bring back: the second is refused at once. Of two
+// folders of one repository, the second waits.
+func TestLock(t *testing.T) {
+	dir := t.TempDir()
+	f, err := lock(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := lock(dir); !errors.Is(err, errBusy) {
+		t.Errorf("locked twice: %v", err)
+	}
+	waited := false
+	g, err := await(t.Context(), dir, func() { waited = true; f.Close() })
+	if err != nil || !waited {
+		t.Fatalf("%v, waited: %v", err, waited)
+	}
+	g.Close()
+	ctx, cancel := context.WithCancel(t.Context())
+	if f, err = lock(dir); err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if _, err := await(ctx, dir, cancel); !errors.Is(err, context.Canceled) {
+		t.Errorf("interrupted: %v", err)
 	}
 }

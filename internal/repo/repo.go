@@ -77,6 +77,9 @@ func Open(ctx context.Context, folder string) (*Repo, error) {
 	return r, r.Ready(ctx)
 }
 
+// GitDir is where git keeps what it knows of the work tree.
+func (r *Repo) GitDir() string { return r.gitDir }
+
 // holder gives the nearest folder, from dir upwards, that holds a .git.
 func holder(dir string) string {
 	for {

@@ -34,6 +34,13 @@ func Apply(a *app.App, files edit.Files, edits []edit.Edit, leftOut map[string]s
 	}
 }
 
+// Remaining gives the edits that Apply would make with leftOut, as far as files
+// do not refuse them.
+func Remaining(a *app.App, edits []edit.Edit, leftOut map[string]string) []edit.Edit {
+	wider(edits, a, leftOut)
+	return without(edits, a, leftOut)
+}
+
 // Workloads gives the workloads that a file holds, or whose image it makes.
 func Workloads(a *app.App, file string) []string {
 	var ids []string

@@ -90,6 +90,7 @@ type Finding struct {
 	Message   string // lower case, no period: `container "web" may run as root`
 	Hint      string // what to write there
 	NeedsRun  bool   // only a run can tell what to write
+	Apart     bool   // what mends it goes into a file of its own, not where it was found
 }
 
 // Transport is the way an attack takes into the container.

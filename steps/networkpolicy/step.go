@@ -49,7 +49,7 @@ func check(a *app.App) []step.Finding {
 	var f []step.Finding
 	for _, w := range a.Workloads {
 		add := func(message, hint string, needsRun bool) {
-			f = append(f, step.Finding{Pos: w.Pos(w.PodPath), Workload: w.ID(), Message: message, Hint: hint, NeedsRun: needsRun})
+			f = append(f, step.Finding{Pos: w.Pos(w.PodPath), Workload: w.ID(), Message: message, Hint: hint, NeedsRun: needsRun, Apart: len(w.Meta.Labels) > 0})
 		}
 		if w.Pod.HostNetwork {
 			add("the pod is on the node's network, which no policy holds", "take out hostNetwork: true, or keep the pod off this application", !known(a, w))
