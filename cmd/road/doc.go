@@ -114,6 +114,10 @@ cluster) goes into the network policy; without that the policy says what it lack
 	  db.example.com: {image: postgres-dev, port: 5432, env: {PASSWORD: {secret: db, key: password}}, address: 10.20.0.5}
 	  queue.infra: {workload: queue, namespace: infra, labels: {app: queue}}
 
+A check's client program (pod) comes from an image of the application's, as it was
+when the walk began, or from one that images: names besides. The latter is better
+for what is kept: a hardened image has no client in it any more.
+
 Where PATH has no Dockerfile for an image, it is pulled. It may also lie in PATH
 as a docker save file or the folder of an OCI layout:
 

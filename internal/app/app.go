@@ -27,7 +27,7 @@ type App struct {
 	Objects   []*Object   // every Kubernetes object, in file order, workloads included
 	Workloads []*Workload // the objects that run pods, in file order
 	Images    []*Image    // the distinct images that the workloads name, in order of first use
-	StandIns  []*Image    // those that stand in for something outside (road.yaml: services) and that no workload names
+	StandIns  []*Image    // those that no workload names, but checks do, or services that they stand in for (road.yaml)
 	Problems  []Problem   // files, or places in them, that were passed by, and why; sorted by place
 
 	Dockerfiles []*Dockerfile // every Dockerfile below Root, tied to an image or not, sorted by name

@@ -79,12 +79,24 @@ func readStandIn(s *strict, k, n *yaml.Node) *StandIn {
 	return i
 }
 
-// standIns ties the images that stand in for something and that no workload
-// names, by the rules of images.
+// standIns ties the images that stand in for something, or that clients of checks
+// are of, and that no workload names, by the rules of images. Those of checks have
+// to be named by images: in road.yaml.
 func (l *loader) standIns() {
 	a := l.app
+	var refs []string
 	for _, host := range slices.Sorted(maps.Keys(a.Config.Services)) {
-		ref := a.Config.Services[host].Image
+		refs = append(refs, a.Config.Services[host].Image)
+	}
+	for _, c := range a.Config.Checks {
+		if c.Pod == nil {
+			continue
+		}
+		if _, known := a.Config.Images[c.Pod.Image]; known {
+			refs = append(refs, c.Pod.Image)
+		}
+	}
+	for _, ref := range refs {
 		named := func(i *Image) bool { return i.Name == imageName(ref) }
 		if ref == "" || slices.ContainsFunc(a.Images, named) || slices.ContainsFunc(a.StandIns, named) {
 			continue

@@ -336,7 +336,7 @@ func (c *checker) pod(ctx context.Context, check app.Check) (string, []string, e
 	p := check.Pod
 	ref, ok := c.refs[p.Image]
 	if !ok {
-		return "", nil, &finalError{fmt.Errorf("road.yaml:%d: no workload uses an image %q", check.Line, p.Image)}
+		return "", nil, &finalError{fmt.Errorf("road.yaml:%d: no workload uses an image %q, and images: names none", check.Line, p.Image)}
 	}
 	out, err := c.dep.RunPod(ctx, sandbox.PodOptions{Client: c.from(check, ""), Image: ref, Command: p.Command, Env: environment(p.Env)})
 	if err != nil {

@@ -120,6 +120,9 @@ func (w *walker) learnShape() error {
 			w.note(fmt.Sprintf("image %s is built from %s: %s", i.Ref, i.Build.Dockerfile.File, i.Build.Inferred))
 		}
 	}
+	for _, i := range a.StandIns {
+		w.refs[i.Name] = i.Ref
+	}
 	for _, m := range a.Missing() {
 		w.note(made(m))
 	}
