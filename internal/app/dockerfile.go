@@ -76,3 +76,27 @@ func (s *Stage) Last(name string) *Instruction {
 	}
 	return nil
 }
+
+// Before gives the stage that holds all of an image of which the last stage keeps
+// a part only: where that starts from scratch and gets a collection of files for
+// its root, from a stage that was made for it on top of another, that other. It is
+// nil where stage is whole, or its parts come from elsewhere.
+func (d *Dockerfile) Before(stage *Stage) *Stage {
+	chain := d.Chain(stage)
+	if len(chain) == 0 || chain[len(chain)-1].Base != "scratch" {
+		return nil
+	}
+	for _, s := range chain {
+		for _, in := range s.Instructions {
+			words := strings.Fields(in.Args)
+			if in.Name != "COPY" || len(words) != 3 || words[2] != "/" {
+				continue
+			}
+			name, _ := strings.CutPrefix(words[0], "--from=")
+			if whole := d.Chain(d.Final(name)); name != "" && len(whole) > 1 {
+				return whole[1]
+			}
+		}
+	}
+	return nil
+}

@@ -221,7 +221,7 @@ func (e *engine) Prepare(ctx context.Context, a *app.App, progress sandbox.Progr
 	if progress == nil {
 		progress = func(string) {}
 	}
-	all := slices.Concat(a.Images, e.unprepared(a.StandIns))
+	all := slices.Concat(e.clients(a), a.Images, e.unprepared(a.StandIns))
 	images := make([]*image.Image, len(all))
 	errs := make([]error, len(all))
 	var wg sync.WaitGroup
@@ -241,11 +241,35 @@ func (e *engine) Prepare(ctx context.Context, a *app.App, progress sandbox.Progr
 			e.first[im.Name] = images[i]
 		}
 	}
-	for i, im := range a.Images {
-		facts[im.Ref], byRef[im.Ref] = images[i].Facts, images[i]
+	for i, im := range all {
+		if slices.Contains(a.Images, im) {
+			facts[im.Ref], byRef[im.Ref] = images[i].Facts, images[i]
+		}
 	}
 	e.prepared[a] = byRef
 	return facts, nil
+}
+
+// clients gives the images of a that programs of its checks run in and that hold
+// less than they were built with, as they were before that: a client is not what
+// is hardened. Those that were prepared before are used as they were.
+func (e *engine) clients(a *app.App) []*app.Image {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	var out []*app.Image
+	for _, im := range a.Images {
+		runs := slices.ContainsFunc(a.Config.Checks, func(c app.Check) bool { return c.Pod != nil && c.Pod.Image == im.Name })
+		if !runs || im.Build == nil || e.first[im.Name] != nil || slices.ContainsFunc(out, func(o *app.Image) bool { return o.Name == im.Name }) {
+			continue
+		}
+		if whole := im.Build.Dockerfile.Before(im.Build.Dockerfile.Final(im.Build.Target)); whole != nil && whole.Name != "" {
+			client, build := *im, *im.Build
+			build.Target = whole.Name
+			client.Build = &build
+			out = append(out, &client)
+		}
+	}
+	return out
 }
 
 func (e *engine) image(ctx context.Context, a *app.App, im *app.Image, progress sandbox.Progress) (*image.Image, error) {
