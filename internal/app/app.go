@@ -44,7 +44,8 @@ type App struct {
 	// that were not read, of links and of folders. See Free.
 	Names map[string]bool
 
-	files map[string][]byte // what Files gives
+	files   map[string][]byte // what Files gives
+	scripts map[string][]byte // those of files with which images start
 }
 
 // Free says whether a new file may have the name: nothing lies there, be it a file

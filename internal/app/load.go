@@ -100,12 +100,28 @@ func (l *loader) load() error {
 		}
 	}
 	l.dockerfiles()
+	l.scripts()
 	l.images()
 	l.references()
 	slices.SortStableFunc(a.Problems, func(x, y Problem) int {
 		return cmp.Or(strings.Compare(x.File, y.File), x.Line-y.Line, x.Column-y.Column)
 	})
 	return nil
+}
+
+// scripts keeps the shell scripts that the Dockerfiles name as what starts.
+func (l *loader) scripts() {
+	a := l.app
+	a.scripts = map[string][]byte{}
+	var names []string
+	for _, d := range a.Dockerfiles {
+		names = append(names, startNames(d.Content)...)
+	}
+	for name, content := range l.files {
+		if _, other := a.files[name]; !other && slices.Contains(names, path.Base(name)) && IsScript(content) {
+			a.scripts[name], a.files[name] = content, content
+		}
+	}
 }
 
 // parse parses the manifests and learns from the kustomizations which of them

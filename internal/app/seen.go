@@ -69,6 +69,7 @@ type Owner struct {
 // SeenInside is what one container did, over all runs.
 type SeenInside struct {
 	Written  []string          `json:"written"`            // directories of the image whose content changed, sorted, none below another
+	Writes   map[string]Write  `json:"writes,omitempty"`   // what it wrote where, by directory: Written in more detail
 	Denied   []Denied          `json:"denied"`             // what a stricter run was refused
 	Opened   []string          `json:"opened"`             // files of the image that it opened, by their real names, sorted; nil where nobody looked
 	Ran      []string          `json:"ran"`                // those of them that it ran as programs
@@ -85,6 +86,10 @@ type SeenInside struct {
 	// Capabilities are those without which it did not work, found by trial:
 	// "DAC_OVERRIDE", as manifests write them, sorted.
 	Capabilities []string `json:"capabilities,omitempty"`
+
+	// Whole are directories of the image that have to be writable themselves: with
+	// only those that it made in them it did not work, found by trial; sorted.
+	Whole []string `json:"whole,omitempty"`
 
 	// Kept are directories of the image without which it did not work when its
 	// image held only what it was seen to open, found by trial; sorted.
@@ -123,7 +128,7 @@ func (p *Peak) Raise(q Peak) {
 
 // A Denied is one thing that the application was seen to need and not get.
 type Denied struct {
-	What string `json:"what"` // "write", "read"
+	What string `json:"what"` // "write", "read", "own": it would have changed an owner
 	Name string `json:"name"` // the path
 	Line string `json:"line"` // the log line that showed it
 }

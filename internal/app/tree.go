@@ -66,6 +66,7 @@ func readTree(root string) (*tree, error) {
 		return nil, err
 	}
 	t.readNamed(dir)
+	t.readScripts(dir)
 	return t, nil
 }
 
@@ -119,6 +120,29 @@ func (t *tree) readNamed(dir *os.Root) {
 		}
 		if name := i.file(regular); i.Archive == "" && t.files[name] == nil && regular(name) {
 			t.read(dir, name)
+		}
+	}
+}
+
+// readScripts reads the files that Dockerfiles name behind ENTRYPOINT and CMD, and
+// keeps the shell scripts among them.
+func (t *tree) readScripts(dir *os.Root) {
+	var names []string
+	for name, content := range t.files {
+		if isDockerfileName(name) || bytes.Contains(content, []byte("FROM")) {
+			names = append(names, startNames(content)...)
+		}
+	}
+	for name := range t.names {
+		if t.files[name] != nil || !slices.Contains(names, path.Base(name)) {
+			continue
+		}
+		info, err := dir.Lstat(name)
+		if err != nil || !info.Mode().IsRegular() || info.Size() > scriptLimit {
+			continue
+		}
+		if t.read(dir, name); !IsScript(t.files[name]) {
+			delete(t.files, name)
 		}
 	}
 }

@@ -9,13 +9,20 @@ import (
 	"road/internal/app"
 )
 
-// applyLines changes a Dockerfile from the bottom up, so that line numbers hold,
-// and parses the result with BuildKit's parser.
+// applyLines changes a Dockerfile or a shell script from the bottom up, so that
+// line numbers hold, and parses the result, a Dockerfile with BuildKit's parser.
 func applyLines(name string, b []byte, edits []*Lines) ([]byte, []*Refused) {
 	no := func(line int, msg string) []*Refused {
 		return []*Refused{{Pos: app.Pos{File: name, Line: line}, Message: msg}}
 	}
-	if _, err := app.ParseDockerfile(name, b); err != nil {
+	parse := func(name string, b []byte) error {
+		_, err := app.ParseDockerfile(name, b)
+		return err
+	}
+	if app.IsScript(b) {
+		parse = app.ParseScript
+	}
+	if err := parse(name, b); err != nil {
 		line, msg := problem(err)
 		return nil, no(line, msg)
 	}
@@ -51,7 +58,7 @@ func applyLines(name string, b []byte, edits []*Lines) ([]byte, []*Refused) {
 	if !bytes.HasSuffix(b, []byte("\n")) {
 		out = bytes.TrimSuffix(out, []byte(nl))
 	}
-	if _, err := app.ParseDockerfile(name, out); err != nil {
+	if err := parse(name, out); err != nil {
 		_, msg := problem(err)
 		return nil, no(order[0].After+1, "after the change: "+msg)
 	}

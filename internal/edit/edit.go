@@ -42,7 +42,7 @@ type Field struct {
 	Value any
 }
 
-// Lines replaces whole lines of a Dockerfile. Line numbers are those of the file
+// Lines replaces whole lines of a Dockerfile or a shell script. Line numbers are those of the file
 // before any edit of the same call of Apply.
 type Lines struct {
 	After   int    // the change begins behind this line, 1-based; 0 is the top of the file

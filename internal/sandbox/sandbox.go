@@ -124,6 +124,10 @@ type Deployment interface {
 	// Learn adds what the running containers did so far to s.
 	Learn(ctx context.Context, s *app.Seen) error
 
+	// Refused adds to s what the containers of a deployment that does not work say
+	// that they were refused.
+	Refused(s *app.Seen) error
+
 	// SysCalls adds to s what the containers of a stopped deployment called, which
 	// was deployed with Trace. The error says that not everything was recorded;
 	// nothing is added then.

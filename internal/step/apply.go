@@ -107,10 +107,16 @@ func within(w *app.Workload, path app.Path) bool {
 	return len(path) >= n && slices.Equal(path[:n], w.Within)
 }
 
-// uses says whether one of the workload's images is built from a Dockerfile.
-func uses(w *app.Workload, a *app.App, dockerfile string) bool {
+// uses says whether one of the workload's images is built from a Dockerfile, or
+// starts with a script.
+func uses(w *app.Workload, a *app.App, file string) bool {
 	for c := range w.Containers() {
-		if i := a.Image(c.Spec.Image); i != nil && i.Build != nil && i.Build.Dockerfile.File == dockerfile {
+		i := a.Image(c.Spec.Image)
+		if i == nil || i.Build == nil {
+			continue
+		}
+		script := func(s *app.Script) bool { return s.File == file }
+		if i.Build.Dockerfile.File == file || slices.ContainsFunc(a.Scripts(i.Build), script) {
 			return true
 		}
 	}

@@ -31,6 +31,8 @@ type memory struct {
 	unready func(a *app.App, w *app.Workload) string
 	// learn is told what runs; it adds what that showed.
 	learn func(a *app.App, s *app.Seen)
+	// refused is told what did not work; it adds what it says of that.
+	refused func(a *app.App, s *app.Seen)
 	// calls is told what was traced; it adds its system calls.
 	calls func(a *app.App, s *app.Seen) error
 	// user gives who the application's images run as; root where it is nil.
@@ -147,6 +149,13 @@ func (d *memoryDeployment) Scene(_ context.Context, t sandbox.Target, _ bool, _ 
 func (d *memoryDeployment) Learn(_ context.Context, s *app.Seen) error {
 	if d.m.learn != nil {
 		d.m.learn(d.app, s)
+	}
+	return nil
+}
+
+func (d *memoryDeployment) Refused(s *app.Seen) error {
+	if d.m.refused != nil {
+		d.m.refused(d.app, s)
 	}
 	return nil
 }

@@ -196,7 +196,8 @@ func (w *walker) take(ctx context.Context, l *lane, p planned, stop *Stop) (*tak
 		}
 		before := lessons(previous.Seen)
 		if l.serving != nil {
-			if err := l.serving.Learn(ctx, previous.Seen); err != nil && ctx.Err() != nil {
+			err := errors.Join(l.serving.Learn(ctx, previous.Seen), l.serving.Refused(previous.Seen))
+			if err != nil && ctx.Err() != nil {
 				return nil, err
 			}
 		}

@@ -65,10 +65,11 @@ func fixImage(a *app.App, b *build) []edit.Edit {
 		}
 		return b.insert(comment + "\n" + user)
 	}
+	scripts := fixScripts(a, b)
 	if u.own != nil && len(blocks) == 0 && u.own.EndLine == b.lastBuilding() {
-		return b.replace(u.own, user)
+		return append(b.replace(u.own, user), scripts...)
 	}
-	return b.insert(append(blocks, userComment+"\n"+user)...)
+	return append(b.insert(append(blocks, userComment+"\n"+user)...), scripts...)
 }
 
 // blocks gives what makes the image usable for another user than root, as far as
@@ -82,10 +83,10 @@ func (b *build) blocks(a *app.App, uid int64) []string {
 		blocks = append(blocks, anyUserComment+"\nRUN chgrp -R 0 . && chmod -R g+rwX .")
 	}
 	if assigned(a) {
-		if run := makeWritable(b.written(a), -1); run != "" {
+		if run := b.written(a).run(-1); run != "" {
 			blocks = append(blocks, groupComment+"\n"+run)
 		}
-	} else if run := makeWritable(b.written(a), b.podUser(a, uid)); run != "" {
+	} else if run := b.written(a).run(b.podUser(a, uid)); run != "" {
 		blocks = append(blocks, writesComment+"\n"+run)
 	}
 	if run := b.opened(a); run != "" && assigned(a) {
@@ -154,32 +155,68 @@ func (b *build) podUser(a *app.App, uid int64) int64 {
 	return uid
 }
 
-// written gives the directories that the app writes and that its user could not:
-// those that runs showed to be written, and those in which one was refused.
-func (b *build) written(a *app.App) []string {
-	var dirs []string
+// A give is what the app's user gets in the image.
+type give struct {
+	made  []string // directories that are made for it, and whose it is
+	whole []string // directories with all that is in them
+	alone []string // directories and files without what is below them
+}
+
+func (g give) none() bool { return len(g.made)+len(g.whole)+len(g.alone) == 0 }
+
+// written gives the places that the app writes in and that its user could not:
+// those that runs showed, and those in which one was refused. A directory in which
+// the image has what the app reads, its code or its pages, is not given with all
+// that is in it.
+func (b *build) written(a *app.App) give {
+	var g give
 	facts := a.Seen.Images[b.image.Ref]
 	for _, in := range b.inside(a) {
-		add := func(dir string) {
-			if dir = path.Clean(dir); in.inImage(dir) && mayGive(dir, never) {
-				dirs = append(dirs, dir)
-			}
+		refused := func(dir string) bool {
+			return slices.ContainsFunc(in.Denied, func(d app.Denied) bool { return d.What == "write" && (d.Name == dir || path.Dir(d.Name) == dir) })
 		}
-		for _, d := range in.Written {
-			if o, ok := facts.Owners[d]; !ok || !b.mayWrite(a, o) {
-				add(d)
+		for _, p := range in.Places() {
+			if !in.inImage(p.Dir) || !mayGive(p.Dir, never) {
+				continue
 			}
-		}
-		for _, d := range in.Denied {
-			if d.What == "write" && slices.Contains(in.Written, d.Name) {
-				add(d.Name)
-			} else if d.What == "write" {
-				add(path.Dir(path.Clean(d.Name)))
+			if o, ok := facts.Owners[p.Dir]; ok && b.mayWrite(a, o) && !refused(p.Dir) {
+				continue
+			}
+			switch {
+			case p.Made:
+				g.made = append(g.made, p.Dir)
+			case slices.Contains(shared, p.Dir), in.reads(p):
+				g.alone = append(g.alone, p.Dir)
+				for _, name := range p.Changed {
+					g.alone = append(g.alone, path.Join(p.Dir, name))
+				}
+			default:
+				g.whole = append(g.whole, p.Dir)
 			}
 		}
 	}
-	slices.Sort(dirs)
-	return slices.Compact(dirs)
+	for _, in := range b.inside(a) {
+		for dir, w := range in.Writes {
+			// Whoever starts the app as root and gives a directory away wants it written.
+			if w.Owned && in.inImage(dir) && mayGive(dir, never) && !slices.Contains(shared, dir) && !in.reads(app.Place{Dir: dir, Changed: w.Changed}) && !slices.Contains(g.alone, dir) {
+				g.whole = append(g.whole, dir)
+			}
+		}
+	}
+	for _, list := range []*[]string{&g.made, &g.whole, &g.alone} {
+		slices.Sort(*list)
+		*list = slices.Compact(*list)
+	}
+	return g
+}
+
+// reads says whether the container opened files of the image in a place that it
+// writes in, beside those that it changed.
+func (w witness) reads(p app.Place) bool {
+	return slices.ContainsFunc(w.Opened, func(name string) bool {
+		rest, below := strings.CutPrefix(name, p.Dir+"/")
+		return below && !slices.Contains(p.Changed, rest)
+	})
 }
 
 // unreadable gives what the app was refused to read, each as one word of a shell.
@@ -234,32 +271,42 @@ func mayGive(name string, list []string) bool {
 // hands, not what is below.
 var shared = []string{"/home", "/mnt", "/opt", "/run", "/srv", "/var", "/var/cache", "/var/lib", "/var/log", "/var/run", "/var/spool"}
 
-// makeWritable gives the RUN instruction that lets uid and every user of group 0
-// write to dirs, which are sorted; "" for none. With uid -1 they keep their owner.
-func makeWritable(dirs []string, uid int64) string {
+// run gives the RUN instruction that lets uid and every user of group 0 write to
+// what it gets; "" for nothing. With uid -1 it keeps its owner.
+func (g give) run(uid int64) string {
+	if g.none() {
+		return ""
+	}
 	owner, group := fmt.Sprintf("chown -R %d:0", uid), fmt.Sprintf("chown %d:0", uid)
 	if uid < 0 {
 		owner, group = "chgrp -R 0", "chgrp 0"
 	}
 	var whole, alone []string
 	top := "" // the last of whole, unquoted
-	for _, d := range dirs {
-		switch {
-		case slices.Contains(shared, d):
-			alone = append(alone, quote(d))
-		case top == "" || !strings.HasPrefix(d, top+"/"):
-			whole, top = append(whole, quote(d)), d
+	add := func(list []string) {
+		for _, d := range list {
+			if top == "" || !strings.HasPrefix(d, top+"/") {
+				whole, top = append(whole, quote(d)), d
+			}
 		}
 	}
+	add(slices.Compact(slices.Sorted(slices.Values(slices.Concat(g.made, g.whole)))))
+	for _, d := range g.alone {
+		alone = append(alone, quote(d))
+	}
 	var parts []string
+	if len(g.made) > 0 {
+		var made []string
+		for _, d := range g.made {
+			made = append(made, quote(d))
+		}
+		parts = append(parts, "mkdir -p "+strings.Join(made, " "))
+	}
 	if list := strings.Join(whole, " "); list != "" {
 		parts = append(parts, fmt.Sprintf("%s %s && chmod -R g=u %s", owner, list, list))
 	}
 	if list := strings.Join(alone, " "); list != "" {
 		parts = append(parts, fmt.Sprintf("%s %s && chmod g=u %s", group, list, list))
-	}
-	if len(parts) == 0 {
-		return ""
 	}
 	return "RUN " + strings.Join(parts, " && ")
 }

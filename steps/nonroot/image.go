@@ -159,10 +159,13 @@ const nobodyInParticular = 65532
 var systemAccounts = []string{"root", "daemon", "bin", "sys", "sync", "games", "man", "lp", "mail", "news", "uucp", "proxy", "backup", "list", "irc", "nobody", "_apt", "adm", "shutdown", "halt", "operator", "guest", "cron", "ftp"}
 
 // serviceUser finds the account that an image without a user of its own has for
-// its app: the owner of its directories, else the one that the entry point is
-// named after, else the only one that the Dockerfile makes.
+// its app: the one that the entry point goes on as, else the owner of its
+// directories, else the one that the entry point is named after, else the only one that the Dockerfile makes.
 func serviceUser(a *app.App, img *app.Image) (uid, gid int64) {
 	facts, known := a.Seen.Images[img.Ref], accountsOf(a, img)
+	if acc := dropsTo(a, img, known); acc != nil {
+		return int64(acc.UID), int64(acc.GID)
+	}
 	for _, dir := range append([]string{facts.WorkingDir}, facts.Volumes...) {
 		if o, ok := facts.Owners[dir]; ok && o.UID > 0 && o.UID < nobodyInParticular {
 			if acc := known.byUID(o.UID); acc != nil {

@@ -41,6 +41,7 @@ var Step = &step.Step{
 	Fix:     fix,
 	Weaken:  weaken,
 	Attacks: attacks,
+	Trial:   &step.Trial{Candidates: candidates, Grant: grant},
 	Unborne: unborne,
 }
 

@@ -28,11 +28,16 @@ const defaultSize = "256Mi"
 // note stands above the first volume that the step adds.
 const note = "Directories that the application was seen to write"
 
+// copyNote stands above an init container that the step adds.
+const copyNote = "What the image has in these directories goes into their volumes first"
+
 // needs are what a container wants beside the field itself.
 type needs struct {
-	known bool     // a run, or road.yaml, said which directories are written
-	dirs  []string // absolute, sorted; those on a volume already are left out
-	top   bool     // it writes into / itself
+	known  bool     // a run, or road.yaml, said which directories are written
+	dirs   []string // absolute, sorted; those on a volume already are left out
+	copied []string // those of dirs that begin with what the image has in them
+	top    bool     // it writes into / itself
+	early  bool     // it is an init container whose directories would need a copy
 }
 
 // needsOf finds what c's container writes. One that is never started with its
@@ -42,22 +47,31 @@ func needsOf(a *app.App, c *app.Container) needs {
 	_ = a.Config.Choice(name, c.Workload, &ch) // a wrong one is fix's to report
 	seen := a.Seen.Containers[c.Workload.ID()][c.Spec.Name]
 	n := needs{known: seen != nil || ch.Directories != nil || c.Kind == app.Ephemeral}
-	dirs := slices.Clone(ch.Directories)
-	if seen != nil {
-		dirs = append(dirs, seen.Written...)
+	var places []app.Place
+	for _, d := range ch.Directories {
+		places = append(places, app.Place{Dir: path.Clean("/" + d)})
 	}
-	slices.Sort(dirs)
-	for _, d := range dirs {
-		d = path.Clean("/" + d)
+	if seen != nil {
+		places = append(places, seen.Places()...)
+	}
+	slices.SortStableFunc(places, func(a, b app.Place) int { return strings.Compare(a.Dir, b.Dir) })
+	for _, p := range places {
 		switch {
-		case d == "/":
+		case p.Dir == "/":
 			n.top = true
-		case !step.OnVolume(a, c, d) && !covered(n.dirs, d):
-			n.dirs = append(n.dirs, d)
+		case !step.OnVolume(a, c, p.Dir) && !covered(n.dirs, p.Dir):
+			n.dirs = append(n.dirs, p.Dir)
+			if p.Holds && !slices.Contains(temporary, p.Dir) {
+				n.copied = append(n.copied, p.Dir)
+			}
 		}
 	}
+	n.early = len(n.copied) > 0 && c.Kind == app.Init
 	return n
 }
+
+// temporary are directories in which nobody looks for what he did not put there.
+var temporary = []string{"/tmp", "/var/tmp"}
 
 // covered says whether dir is one of dirs or lies below one.
 func covered(dirs []string, dir string) bool {
@@ -108,23 +122,33 @@ func fixPod(a *app.App, w *app.Workload, size string) []edit.Edit {
 	}
 	names := namer(w)
 	volumes := &list{path: w.PodPath.Join("volumes"), length: len(w.Pod.Volumes), set: set, comment: note}
+	copies := &list{path: w.PodPath.Join(string(app.Init)), length: len(w.Pod.InitContainers), comment: copyNote,
+		set: func(p app.Path, v any, comment string) {
+			edits = append(edits, edit.Edit{File: w.File, Set: &edit.Set{Doc: w.Doc, Path: p, Value: v, Comment: comment, Before: string(app.Normal)}})
+		}}
 	for c := range w.Containers() {
 		if readOnly(c) {
 			continue
 		}
 		n := needsOf(a, c)
-		if !n.known || n.top {
+		if !n.known || n.top || n.early {
 			return nil
 		}
 		set(c.Path.Join("securityContext", "readOnlyRootFilesystem"), true, "")
 		mounts := &list{path: c.Path.Join("volumeMounts"), length: len(c.Spec.VolumeMounts), set: set}
+		volumeOf := map[string]string{}
 		for _, dir := range n.dirs {
 			volume := names(c, dir)
+			volumeOf[dir] = volume
 			mounts.add(edit.Map{{Key: "name", Value: volume}, {Key: "mountPath", Value: dir}})
 			volumes.add(edit.Map{{Key: "name", Value: volume}, {Key: "emptyDir", Value: edit.Map{{Key: "sizeLimit", Value: size}}}})
 		}
 		mounts.done()
+		if len(n.copied) > 0 {
+			copies.add(copier(c, n.copied, volumeOf))
+		}
 	}
+	copies.done()
 	volumes.done()
 	return edits
 }

@@ -37,6 +37,8 @@ var Step = &step.Step{
 	Fix:     fix,
 	Weaken:  weaken,
 	Attacks: attacks,
+	Trial:   &step.Trial{Candidates: candidates, Grant: grant},
+	Keeps:   keeps,
 }
 
 // check finds the containers whose root file system can be written.
@@ -59,12 +61,36 @@ func check(a *app.App) []step.Finding {
 			if n.top {
 				message += ", and does so in /, where no volume can be mounted"
 			}
+			if n.early {
+				message += ", and writes where the image has files (" + strings.Join(n.copied, ", ") + ") before any other could copy them"
+			}
 			f = append(f, step.Finding{Pos: c.Pos("securityContext", "readOnlyRootFilesystem"), Workload: w.ID(), Container: c.Spec.Name,
 				Message: message, Hint: hint, NeedsRun: !n.known})
 		}
 	}
 	step.Sort(f)
 	return f
+}
+
+// keeps says which directories of a workload's containers stay writable.
+func keeps(a *app.App, workload string) []string {
+	w := a.Workload(workload)
+	if w == nil || windows(w) {
+		return nil
+	}
+	var out []string
+	for c := range w.Containers() {
+		n := needsOf(a, c)
+		if readOnly(c) || len(n.dirs) == 0 {
+			continue
+		}
+		line := fmt.Sprintf("%s writable in container %s, each an emptyDir", strings.Join(n.dirs, ", "), c.Spec.Name)
+		if len(n.copied) > 0 {
+			line += "; an init container copies what the image has in " + strings.Join(n.copied, ", ")
+		}
+		out = append(out, line)
+	}
+	return out
 }
 
 // weaken makes every root file system writable again, in memory. The emptyDirs

@@ -3,6 +3,7 @@ package oci
 import (
 	"context"
 	"errors"
+	"maps"
 	"slices"
 
 	"road/internal/app"
@@ -49,12 +50,17 @@ func (d *deployment) learnMember(s *app.Seen, m *member) error {
 }
 
 func learnWritten(in *app.SeenInside, m *member, container string) error {
-	written, err := m.pod.Written(container)
+	writes, err := m.pod.Writes(container)
 	if err != nil {
 		return err
 	}
-	in.Written = outermost(append(in.Written, written...))
+	addWrites(in, writes)
 	return nil
+}
+
+func addWrites(in *app.SeenInside, writes map[string]app.Write) {
+	in.Writes = app.MergeWrites(in.Writes, writes)
+	in.Written = outermost(slices.AppendSeq(in.Written, maps.Keys(writes)))
 }
 
 // remember keeps what pods wrote that are about to be made anew: the first start
@@ -77,7 +83,7 @@ func (d *deployment) recall(s *app.Seen) {
 	for id, containers := range d.gone.Containers {
 		for name, was := range containers {
 			in := s.Inside(id, name)
-			in.Written = outermost(append(in.Written, was.Written...))
+			addWrites(in, was.Writes)
 		}
 	}
 }

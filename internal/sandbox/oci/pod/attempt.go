@@ -13,6 +13,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"road/internal/app"
+
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 	corev1 "k8s.io/api/core/v1"
@@ -291,7 +293,7 @@ type ending struct {
 	code    int
 	lived   time.Duration
 	message string
-	written []string
+	writes  map[string]app.Write
 	bytes   int64
 }
 
@@ -304,7 +306,7 @@ func (a *attempt) finish() (ending, error) {
 	}
 	e.counters = a.cgroup.read()
 	if a.root != nil {
-		e.written, e.bytes = writtenBelow(a.root.upper)
+		e.writes, e.bytes = a.written()
 	}
 	return e, a.remove()
 }

@@ -97,7 +97,7 @@ func (p *Pod) LayerBytes(name string) (int64, error) {
 	sum, a := c.past.bytes, c.run
 	c.mu.Unlock()
 	if a != nil {
-		_, n := writtenBelow(a.root.upper)
+		_, n := a.written()
 		sum += n
 	}
 	return sum, nil

@@ -209,13 +209,13 @@ func (p *Pod) writeBytes() int64 {
 		sum += c.past.bytes
 		c.mu.Unlock()
 		if a != nil {
-			_, n := writtenBelow(a.root.upper)
+			_, n := a.written()
 			sum += n
 		}
 	}
 	for _, v := range p.volumes {
 		if v.counted {
-			_, n := writtenBelow(v.path)
+			_, n := writtenBelow(v.path, nil)
 			sum += n
 		}
 	}

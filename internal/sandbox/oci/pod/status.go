@@ -256,7 +256,7 @@ func (c *container) over(e ending) {
 	c.past.oomKills += e.oomKills
 	c.past.throttled += e.throttled
 	c.past.bytes += e.bytes
-	c.past.written = append(c.past.written, e.written...)
+	c.past.writes = app.MergeWrites(c.past.writes, e.writes)
 	c.mu.Unlock()
 	c.change(func(s *ContainerStatus) {
 		s.Phase, s.Ready, s.Started = Terminated, false, false

@@ -34,6 +34,7 @@ var commands = map[string]func(args []string) error{
 	":mkdir":   func(a []string) error { return os.MkdirAll(a[0], 0o755) },
 	":rm":      func(a []string) error { return os.Remove(a[0]) },
 	":chmod":   func(a []string) error { m, _ := strconv.ParseUint(a[1], 8, 32); return os.Chmod(a[0], os.FileMode(m)) },
+	":chown":   func(a []string) error { n, _ := strconv.Atoi(a[1]); return os.Chown(a[0], n, n) },
 	":link":    func(a []string) error { return os.Symlink(a[0], a[1]) },
 	":mkfifo":  func(a []string) error { return syscall.Mkfifo(a[0], 0o666) },
 	":pwd":     func([]string) error { d, err := os.Getwd(); fmt.Println(d); return err },
