@@ -62,7 +62,7 @@ func TestSandboxOwnersRepository(t *testing.T) {
 		t.Fatal(err)
 	}
 	text := run(t, program, "walk", "--only", "no-escalation", filepath.Join(top, "db")) // the report in text, and evidence in it
-	if log := git("log", "--format=%an %cn %s"); strings.Count(log, "\n") != 2 || strings.Count(log, "Ada Ada road: ") != 2 {
+	if log := git("log", "--format=%an %cn %s"); strings.Count(log, "\n") != 3 || strings.Count(log, "Ada Ada road: ") != 2 {
 		t.Errorf("commits:\n%s", log)
 	}
 	if after := git("status", "--short"); after != before {

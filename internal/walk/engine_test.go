@@ -29,6 +29,8 @@ type memory struct {
 
 	// unready says why a workload does not get ready, "" where it does.
 	unready func(a *app.App, w *app.Workload) string
+	// unreadyAnew says the same of a start on empty volumes.
+	unreadyAnew func(a *app.App, w *app.Workload) string
 	// learn is told what runs; it adds what that showed.
 	learn func(a *app.App, s *app.Seen)
 	// refused is told what did not work; it adds what it says of that.
@@ -106,11 +108,15 @@ type memoryDeployment struct {
 }
 
 func (d *memoryDeployment) Ready(ctx context.Context) error {
+	unready := d.m.unready
+	if d.claims == "" && d.m.unreadyAnew != nil {
+		unready = d.m.unreadyAnew
+	}
 	for _, w := range d.app.Workloads {
-		if d.m.unready == nil {
+		if unready == nil {
 			break
 		}
-		if why := d.m.unready(d.app, w); why == "never" {
+		if why := unready(d.app, w); why == "never" {
 			<-ctx.Done()
 			return ctx.Err()
 		} else if why != "" {

@@ -50,6 +50,9 @@ func (w *walker) traceOnce(ctx context.Context, l *lane, stop *Stop) (fault stri
 	}
 	w.end(ctx, l)
 	l.broken = true
+	if err := w.traceFirst(ctx, l, stop); err != nil {
+		return "", err
+	}
 	done := w.phase(stop, Tracing, &stop.Parts.Start, pods(l.app))
 	dep, err := w.o.Engine.Deploy(ctx, l.app, sandbox.DeployOptions{Claims: l.claims, Name: fmt.Sprintf("%d.0", stop.Number), Trace: true})
 	if err == nil {
@@ -78,6 +81,34 @@ func (w *walker) traceOnce(ctx context.Context, l *lane, stop *Stop) (fault stri
 	}
 	done(fault == "", detailOr(fault, tracedCalls(l.app)))
 	return fault, ctx.Err()
+}
+
+// traceFirst adds what a first start calls, on empty volumes, where the application
+// has any. One that does not get ready there shows nothing.
+func (w *walker) traceFirst(ctx context.Context, l *lane, stop *Stop) error {
+	if !keepsData(l.app) {
+		return nil
+	}
+	first := &lane{dir: l.dir, app: l.app}
+	dep, err := w.o.Engine.Deploy(ctx, l.app, sandbox.DeployOptions{Name: fmt.Sprintf("%d.0", stop.Number), Trace: true})
+	if err == nil {
+		first.serving = dep
+		err = w.ready(ctx, l.app, dep)
+	}
+	w.end(ctx, first)
+	var late *sandbox.NotReadyError
+	switch {
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case errors.As(err, &late):
+		return nil
+	case err != nil:
+		return err
+	}
+	if dep.SysCalls(l.app.Seen) != nil { // the next run says why
+		return nil
+	}
+	return w.prepare(ctx, l.app, stop)
 }
 
 // traceAgain learns once more, after the application did not work under what was

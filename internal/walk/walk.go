@@ -9,6 +9,7 @@ package walk
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -79,7 +80,7 @@ func Walk(ctx context.Context, o Options) (*Report, error) {
 		err = w.together(ctx, w.road)
 	}
 	if err == nil {
-		err = w.together(ctx, w.compareAll)
+		err = w.together(ctx, func(ctx context.Context) error { return errors.Join(w.compareAll(ctx), w.anew(ctx)) })
 	}
 	if err == nil {
 		err = w.loadAll(ctx)
