@@ -3,6 +3,7 @@
 # make lint    gofmt, vet, staticcheck
 # make bench   what hardening, starting, checking and walking cost, beside the goals
 # make docs    record a real walk and write docs/ from it and the steps' explanations
+# make servers walk the server programs in examples/servers and write their page
 
 GO := hack/go
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
@@ -11,7 +12,7 @@ export CGO_ENABLED := 0
 # Under sudo git may refuse to look into a checkout that belongs to another user.
 VCS := $(shell git rev-parse HEAD >/dev/null 2>&1 || echo -buildvcs=false)
 
-.PHONY: demo build test lint bench docs clean setup
+.PHONY: demo build test lint bench docs servers clean setup
 
 demo: build
 	./bin/road walk
@@ -33,6 +34,10 @@ bench: build
 docs: build
 	./bin/road walk -o json > bin/walk.json
 	$(GO) test ./docs -update -record $(CURDIR)/bin/walk.json
+
+servers: build
+	hack/servers.sh bin/servers
+	$(GO) test ./docs -update -servers $(CURDIR)/bin/servers
 
 setup:
 	@hack/setup.sh

@@ -17,11 +17,12 @@ import (
 var (
 	update = flag.Bool("update", false, "write the chapters")
 	record = flag.String("record", "", "with -update: a walk's JSON report to record first")
+	served = flag.String("servers", "", "with -update: a folder of JSON reports of walks of examples/servers to record first")
 )
 
 // pages are all that is written, by file name.
 func pages(r *walk.Report) map[string]string {
-	out := map[string]string{"README.md": Index(r, steps.All)}
+	out := map[string]string{"README.md": Index(r, steps.All), "servers.md": ServersPage(Servers(), steps.All)}
 	for i, s := range steps.All {
 		out[s.Name+".md"] = "<!-- Written from the step " + s.Name + " and a recorded walk by make docs: change it there. -->\n\n" + Chapter(r, i+2, s)
 	}
@@ -34,6 +35,9 @@ func TestChapters(t *testing.T) {
 	}
 	if *update && *record != "" {
 		reduce(t, *record)
+	}
+	if *update && *served != "" {
+		summarize(t, *served)
 	}
 	r := Record()
 	want := pages(r)
@@ -93,6 +97,33 @@ func reduce(t *testing.T, name string) {
 	}
 }
 
+// summarize records the walks of the servers.
+func summarize(t *testing.T, dir string) {
+	t.Helper()
+	names, err := filepath.Glob(filepath.Join(dir, "*.json"))
+	if err != nil || len(names) == 0 {
+		t.Fatalf("%s holds no report: %v", dir, err)
+	}
+	var list []Server
+	for _, name := range names {
+		b, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var r walk.Report
+		if err := json.Unmarshal(b, &r); err != nil || r.Schema != walk.Schema || len(r.Stops) != len(steps.All)+1 {
+			t.Fatalf("%s is no report of a whole walk: %v", name, err)
+		}
+		list = append(list, Summarize(&r))
+	}
+	if walked, err = json.MarshalIndent(list, "", " "); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile("servers.json", append(walked, '\n'), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // chapters gives the names of the files that are there.
 func chapters(t *testing.T) []string {
 	t.Helper()
@@ -133,7 +164,7 @@ func TestRecord(t *testing.T) {
 		}
 	}
 	for _, never := range []string{"debian.org", "http://deb", "/var/lib/road", "/tmp/Test", "/tmp/go-", "/dev/shm/disk", "only-for-the-demo"} {
-		if strings.Contains(string(recorded), never) {
+		if strings.Contains(string(recorded)+string(walked), never) {
 			t.Errorf("the record names %s", never)
 		}
 	}

@@ -40,6 +40,9 @@ with every attack of the road, and each step twice: where it stands on the road,
 and alone on top of 1.0, so that nobody takes the work of an earlier step for that
 of a later one. A cell that nothing proves is a question mark and never a tick.
 
+[Server programs of the distribution](servers.md), walked the same way: what each
+of them needs, and what it was spared.
+
 ` + "`make docs`" + ` walks the demo for real, records the walk in ` + "`docs/walk.json`" + ` and
 writes these pages from it and from the steps' own explanations.
 `

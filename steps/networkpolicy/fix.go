@@ -2,6 +2,7 @@ package networkpolicy
 
 import (
 	"fmt"
+	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -70,9 +71,37 @@ func wholeNamespaces(a *app.App, taken map[string]bool, list []*policy) []*polic
 			out = append(out, &policy{name: freeName(taken, p.namespace, "default-deny", "default-deny-all"), namespace: p.namespace,
 				comment: "The namespace is the application's own: whatever else runs in it reaches nobody, and nobody reaches it.",
 				ingress: true, egress: true})
+			if users := usersOf(a, p.namespace); users != nil {
+				users.name = freeName(taken, p.namespace, "front-door-users")
+				out = append(out, users)
+			}
 		}
 	}
 	return out
+}
+
+// usersOf gives the policy that lets pods of a namespace, but not those of the
+// application, out to its front doors that are open to them; nil where none is.
+func usersOf(a *app.App, namespace string) *policy {
+	p := &policy{namespace: namespace, egress: true, others: map[string][]string{}}
+	for _, w := range a.Workloads {
+		if w.Home() != namespace {
+			continue
+		}
+		labels := labelsOf(w)
+		key := sortedKeys(labels)[0]
+		if !slices.Contains(p.others[key], labels[key]) {
+			p.others[key] = append(p.others[key], labels[key])
+		}
+		if ports := openInside(a, w); len(ports) > 0 {
+			p.out = append(p.out, rule{"Users of the front door, which are no part of the application, reach it.", []peer{{pods: labels}}, ports})
+		}
+	}
+	if len(p.out) == 0 {
+		return nil
+	}
+	p.out = append(p.out, names(a))
+	return p
 }
 
 // takenNames gives the names of the policies that are there, with namespaces.
@@ -159,7 +188,15 @@ func (p *policy) render(b *strings.Builder) {
 		fmt.Fprintf(b, "  namespace: %s\n", scalar(p.namespace))
 	}
 	b.WriteString("spec:\n")
-	if len(p.selector) == 0 {
+	if p.others != nil {
+		b.WriteString("  podSelector:\n    matchExpressions:\n")
+		for _, k := range slices.Sorted(maps.Keys(p.others)) {
+			fmt.Fprintf(b, "    - key: %s\n      operator: NotIn\n      values:\n", scalar(k))
+			for _, v := range p.others[k] {
+				fmt.Fprintf(b, "      - %s\n", scalar(v))
+			}
+		}
+	} else if len(p.selector) == 0 {
 		b.WriteString("  podSelector: {}\n")
 	} else {
 		b.WriteString("  podSelector:\n")

@@ -19,8 +19,9 @@ import (
 type policy struct {
 	name, namespace string // namespace "" is not written
 	comment         string
-	selector        map[string]string // empty: every pod of the namespace
-	ingress, egress bool              // the directions that it is about
+	selector        map[string]string   // empty: every pod of the namespace
+	others          map[string][]string // values of labels that its pods do not have; nil selects by selector alone
+	ingress, egress bool                // the directions that it is about
 	in, out         []rule
 }
 
@@ -71,6 +72,12 @@ func controllerOf(a *app.App, w *app.Workload) (controller, error) {
 // lets out to anywhere includes.
 const metadata = "169.254.169.254/32"
 
+// openInside gives the ports of a workload whose users are pods of its namespace.
+func openInside(a *app.App, w *app.Workload) []port {
+	_, _, inside := doorPorts(a, w)
+	return unique(inside)
+}
+
 // policyFor gives the policy of one workload, for the directions in which it has
 // none.
 func policyFor(a *app.App, w *app.Workload, c controller) *policy {
@@ -89,7 +96,23 @@ func policyFor(a *app.App, w *app.Workload, c controller) *policy {
 // of a Service is a front door where no workload uses it, or where an Ingress or
 // the Service's own type opens it to the outside.
 func doors(a *app.App, w *app.Workload, c controller) []rule {
-	var fromController, fromAnywhere, fromNamespace []port
+	fromController, fromAnywhere, fromNamespace := doorPorts(a, w)
+	var rules []rule
+	add := func(comment string, ports []port, peers ...peer) {
+		if len(ports) > 0 {
+			rules = append(rules, rule{comment, peers, unique(ports)})
+		}
+	}
+	add("The front door: users come through the ingress controller. Namespace and pod stand in ONE peer, so both must match. That it is this controller is an assumption.",
+		fromController, peer{namespace: c.IngressNamespace, pods: c.IngressLabels})
+	add("The front door: the Service opens it to the outside.", fromAnywhere)
+	add("The front door: no workload of the application uses this port, so its users are taken to be pods of the same namespace.",
+		fromNamespace, peer{pods: map[string]string{}})
+	return rules
+}
+
+// doorPorts gives the ports of a workload's front doors, by who comes through them.
+func doorPorts(a *app.App, w *app.Workload) (fromController, fromAnywhere, fromNamespace []port) {
 	for _, o := range a.Objects {
 		s, ok := o.Typed.(*corev1.Service)
 		if !ok || len(s.Spec.Selector) == 0 || o.Home() != w.Home() || !subset(s.Spec.Selector, w.Meta.Labels) {
@@ -111,18 +134,7 @@ func doors(a *app.App, w *app.Workload, c controller) []rule {
 			}
 		}
 	}
-	var rules []rule
-	add := func(comment string, ports []port, peers ...peer) {
-		if len(ports) > 0 {
-			rules = append(rules, rule{comment, peers, unique(ports)})
-		}
-	}
-	add("The front door: users come through the ingress controller. Namespace and pod stand in ONE peer, so both must match. That it is this controller is an assumption.",
-		fromController, peer{namespace: c.IngressNamespace, pods: c.IngressLabels})
-	add("The front door: the Service opens it to the outside.", fromAnywhere)
-	add("The front door: no workload of the application uses this port, so its users are taken to be pods of the same namespace.",
-		fromNamespace, peer{pods: map[string]string{}})
-	return rules
+	return fromController, fromAnywhere, fromNamespace
 }
 
 // callers gives a rule for every workload that was seen to call w.
@@ -181,11 +193,16 @@ func callees(a *app.App, w *app.Workload) []rule {
 		rules = append(rules, rule{comment, []peer{peers[key]}, unique(ports[key])})
 	}
 	if resolves || len(rules) > 0 {
-		dns := a.Config.Target.DNS()
-		rules = append(rules, rule{"Names: the cluster's DNS, over UDP and, for long answers, TCP.",
-			[]peer{{namespace: dns.Namespace, pods: dns.Labels}}, []port{{"UDP", dns.Port}, {"TCP", dns.Port}}})
+		rules = append(rules, names(a))
 	}
 	return rules
+}
+
+// names is the rule for cluster DNS.
+func names(a *app.App) rule {
+	dns := a.Config.Target.DNS()
+	return rule{"Names: the cluster's DNS, over UDP and, for long answers, TCP.",
+		[]peer{{namespace: dns.Namespace, pods: dns.Labels}}, []port{{"UDP", dns.Port}, {"TCP", dns.Port}}}
 }
 
 // peerOf gives what stands for something that was called, with a key under which
