@@ -12,7 +12,7 @@ Usage:
 	road learn [PATH]      what the application needs, as a run shows it
 	road attack [PATH]     the attacks alone, against the application as it stands
 	road up [PATH]         run it at a stop of the road, to try it by hand
-	road down              end what up -d started
+	road down [NAME]       end what up -d started
 	road init [PATH]       write a road.yaml with what road infers
 	road explain [STEP]    the chapter of a step
 	road doctor            what this host can prove, and how to mend the rest

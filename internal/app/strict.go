@@ -51,7 +51,7 @@ func (s *strict) mapping(n *yaml.Node, what string, keys ...key) {
 func (s *strict) each(n *yaml.Node, what string, visit func(k, v *yaml.Node)) {
 	m := resolve(n)
 	if m.Kind != yaml.MappingNode {
-		s.fault(n, "", "%s is a mapping", what)
+		s.fault(n, shapeOf(what), "%s is %s, and has to be a mapping", what, kindOf(m))
 		return
 	}
 	seen := map[string]bool{}
@@ -70,10 +70,39 @@ func (s *strict) each(n *yaml.Node, what string, visit func(k, v *yaml.Node)) {
 	}
 }
 
+// kindOf says what stands where something else should.
+func kindOf(n *yaml.Node) string {
+	switch n.Kind {
+	case yaml.MappingNode:
+		return "a mapping"
+	case yaml.SequenceNode:
+		return "a list"
+	}
+	if len(n.Value) > 40 {
+		return "a single value"
+	}
+	return fmt.Sprintf("the single value %q", n.Value)
+}
+
+// shapeOf shows a mapping as it is to be written, "" where its keys are the user's.
+func shapeOf(what string) string {
+	return map[string]string{
+		"http":         "write http: {service: NAME, port: 8080, path: /}",
+		"tcp":          "write tcp: {service: NAME, port: 6379}",
+		"pod":          "write pod: {image: NAME, command: [PROGRAM, ARGUMENT]}",
+		"from":         "write from: {workload: NAME}",
+		"foothold":     "write foothold: {command: {service: NAME, port: 8080, path: \"/run?cmd={command}\"}}",
+		"a way in":     "write {service: NAME, port: 8080, path: /PATH}",
+		"a check":      "write {name: NAME, http: {service: NAME, port: 8080, path: /}}",
+		"an exception": "write {step: STEP, workload: NAME, reason: why, until: YYYY-MM-DD}",
+		"target":       `write target: {kubernetes: "1.33", runtime: containerd-1.7}`,
+	}[what]
+}
+
 // items visits the items of a list.
 func (s *strict) items(n *yaml.Node, what string, visit func(*yaml.Node)) {
 	if n.Kind != yaml.SequenceNode {
-		s.fault(n, "", "%s is a list", what)
+		s.fault(n, "write - in front of each item", "%s is %s, and has to be a list", what, kindOf(n))
 		return
 	}
 	for _, v := range n.Content {

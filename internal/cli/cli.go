@@ -121,8 +121,31 @@ func (c *command) root(name string) *cobra.Command {
 		root.AddCommand(sub)
 	}
 	root.AddCommand(c.version())
+	root.InitDefaultCompletionCmd()
+	shells(root)
 	root.CompletionOptions.SetDefaultShellCompDirective(cobra.ShellCompDirectiveDefault)
 	return root
+}
+
+// shells has the command that writes completions refuse a shell that it does not
+// know, instead of showing its help.
+func shells(root *cobra.Command) {
+	for _, c := range root.Commands() {
+		if c.Name() != "completion" {
+			continue
+		}
+		var known []string
+		for _, s := range c.Commands() {
+			known = append(known, s.Name())
+		}
+		c.Args = cobra.ArbitraryArgs
+		c.RunE = func(c *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return usage(fmt.Errorf("no completion for the shell %q", args[0]), "there is one for "+strings.Join(known, ", "))
+			}
+			return c.Help()
+		}
+	}
 }
 
 // say writes one line to stderr unless -q was given.

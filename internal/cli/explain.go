@@ -47,6 +47,10 @@ STEP is a name or a number.`,
 			all := explanations()
 			if len(args) == 1 {
 				n := find(args[0])
+				if n == 1 {
+					c.say("road: 1.0 is the application as it came: no step leads to it; road up --at 1 runs it, road attack attacks it")
+					return c.contents(all)
+				}
 				if n < 2 {
 					return usage(fmt.Errorf("no step is called %q", args[0]), "the steps are: "+strings.Join(numbered(), ", "))
 				}

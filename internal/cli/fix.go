@@ -25,11 +25,13 @@ type fixer struct {
 	app     *app.App   // with the edits so far, in memory
 	files   edit.Files // as they are now, edits included
 	changed edit.Files // those that differ from what is on disk
-	left    []string   // what was not fixed
-	filter  filterChoice
+	left    []leftover // what was not fixed
+
+	original edit.Files // as they are on disk
+	filter   filterChoice
 
 	exceptions []*app.Exception
-	excepted   []string // what was not fixed because its owner does not want it
+	excepted   []leftover // what was not fixed because its owner does not want it
 }
 
 func (c *command) fix() *cobra.Command {
@@ -114,7 +116,7 @@ func (c *command) fixAll(src *source, ch chosen, seen *app.Seen, write bool) err
 		return usage(fmt.Errorf("no Kubernetes workload found in %s", src.path), "give the folder that holds the manifests")
 	}
 	original := edit.Files(src.app.Files())
-	f := &fixer{command: c, source: src, app: src.app, files: edit.Files(src.app.Files()), changed: edit.Files{}, filter: ch.filter}
+	f := &fixer{original: original, command: c, source: src, app: src.app, files: edit.Files(src.app.Files()), changed: edit.Files{}, filter: ch.filter}
 	f.app.Seen = seen
 	var err error
 	if f.exceptions, err = f.app.Exceptions(); err != nil {
@@ -129,7 +131,7 @@ func (c *command) fixAll(src *source, ch chosen, seen *app.Seen, write bool) err
 		}
 	}
 	for _, x := range f.excepted {
-		c.say("road: excepted: %s", x)
+		c.say("road: excepted: %s: %s", src.place(f.written(x.pos, write)), x.text)
 	}
 	if len(f.changed) == 0 && len(f.left) == 0 {
 		c.say("road: nothing to fix")
@@ -139,7 +141,7 @@ func (c *command) fixAll(src *source, ch chosen, seen *app.Seen, write bool) err
 		return err
 	}
 	for _, l := range f.left {
-		c.say("road: left: %s", l)
+		c.say("road: left: %s: %s", src.place(f.written(l.pos, write)), l.text)
 	}
 	if len(f.changed) > 0 {
 		c.say("road: nothing was run; road walk proves that the application still works")
@@ -158,7 +160,7 @@ func (f *fixer) step(s *step.Step) error {
 	}
 	after, refused := step.Apply(f.app, f.files, edits, step.Spared(f.exceptions, s, f.app, f.now()))
 	for _, r := range refused {
-		f.left = append(f.left, withHint(f.source.place(r.Pos)+": "+r.Message, r.Hint))
+		f.left = append(f.left, leftover{f.onDisk(r.Pos), withHint(r.Message, r.Hint)})
 	}
 	for name, content := range after {
 		if was, old := f.files[name]; !old || string(was) != string(content) {
@@ -178,22 +180,24 @@ func (f *fixer) step(s *step.Step) error {
 	f.app = a
 	for _, finding := range s.Check(a) {
 		if why := step.Unborne(s, a, finding.Workload); why != "" {
-			f.excepted = append(f.excepted, fmt.Sprintf("%s: %s: %s", f.source.place(finding.Pos), finding.Message, why))
+			f.excepted = append(f.excepted, leftover{f.onDisk(finding.Pos), finding.Message + ": " + why})
 			continue
 		}
 		x := step.Excepted(f.exceptions, s, a, finding, f.now())
 		if x != nil && !x.Ended(f.now()) {
-			f.excepted = append(f.excepted, fmt.Sprintf("%s: %s: %s", f.source.place(finding.Pos), finding.Message, x))
+			f.excepted = append(f.excepted, leftover{f.onDisk(finding.Pos), finding.Message + ": " + x.String()})
 			continue
 		}
-		what := fmt.Sprintf("%s: %s", f.source.place(finding.Pos), finding.Message)
+		what := finding.Message
 		if finding.NeedsRun {
 			what += " (only a run can tell what to write: road walk)"
+		} else {
+			what = withHint(what, finding.Hint)
 		}
 		if x != nil {
 			what += fmt.Sprintf("; its exception ended on %s: %s", x.Day(), x.Reason)
 		}
-		f.left = append(f.left, what)
+		f.left = append(f.left, leftover{f.onDisk(finding.Pos), what})
 	}
 	return nil
 }

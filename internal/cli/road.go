@@ -39,6 +39,7 @@ func names() []string {
 	return out
 }
 
+// numbered lists them with their numbers; 1 is no step.
 func numbered() []string {
 	var out []string
 	for i, s := range road() {

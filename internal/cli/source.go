@@ -204,6 +204,9 @@ func (c *command) read(args []string) (*source, error) {
 			return nil, err
 		}
 		s := &source{path, a}
+		if info, err := os.Stat(path); err == nil && !info.IsDir() {
+			c.say("road: only %s was read: not the Dockerfiles of its images, nor a road.yaml; road check %s reads all", path, filepath.Dir(path))
+		}
 		return s, s.broken()
 	}
 	content, err := io.ReadAll(io.LimitReader(c.stdin, maxInput+1))
@@ -303,7 +306,10 @@ func (s *selection) resolve() (chosen, error) {
 			ch.skip = append(ch.skip, st.Name)
 		}
 	}
-	if len(errs) > 0 {
+	switch {
+	case len(errs) > 0 && s.at:
+		return ch, usage(errors.Join(errs...), "the stops are: 1 as it came, "+strings.Join(numbered(), ", "))
+	case len(errs) > 0:
 		return ch, usage(errors.Join(errs...), "the steps are: "+strings.Join(numbered(), ", "))
 	}
 	return ch, nil

@@ -25,6 +25,7 @@ import (
 type running struct {
 	App   string   `json:"app"`
 	Stop  int      `json:"stop"`
+	Path  string   `json:"path,omitempty"` // the application's folder; "" for the demo
 	URL   string   `json:"url"`
 	Lines []string `json:"lines"` // what to try
 	Holes bool     `json:"holes"` // it has holes on purpose
@@ -44,7 +45,7 @@ built-in demo, which is insecure on purpose: it runs any command that it is sent
 With --only it is the application as it came plus only those steps, so that what
 one protection does can be tried without the others.`,
 		Example: `  road up --at 1
-  road up --at 2 -d --port 8080; road down
+  road up --at 2 -d --port 8080; road down --port 8080
   road up --only seccomp`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -125,6 +126,9 @@ func (r *run) up(ctx context.Context, e sandbox.Engine, dir string, port int) er
 		return portTaken(fmt.Errorf("forward to %s: %w", service, err))
 	}
 	info := describe(rep, a, addr.String(), r.source.path == "")
+	if r.source.app != nil {
+		info.Path = r.source.app.Root
+	}
 	for _, s := range rep.Stops {
 		if s.Status == walk.LeftOut {
 			r.say("road: %s was left out: %s", s.Step, s.Reason)
@@ -222,53 +226,5 @@ func (c *command) told(b json.RawMessage) {
 		return
 	}
 	c.running(i)
-	c.say("road: road down ends it")
-}
-
-func (c *command) down() *cobra.Command {
-	var all bool
-	cmd := &cobra.Command{
-		Use:   "down",
-		Short: "End what road up -d started, and remove what killed runs left",
-		Long: `down ends every application that road up -d started, and removes what runs that
-were killed have left. Runs of other commands that are going on are only named,
-unless --all is given.`,
-		Args: cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error { return c.endAll(all) },
-	}
-	cmd.Flags().BoolVar(&all, "all", false, "end the runs of other commands too")
-	return cmd
-}
-
-func (c *command) endAll(all bool) error {
-	if os.Geteuid() != 0 {
-		return &fault{HostFault, errors.New("only root sees what runs and can end it"), "sudo road down"}
-	}
-	list, err := strays(c.ctx)
-	if err != nil {
-		return err
-	}
-	var errs []error
-	ended := 0
-	for _, s := range list {
-		i := &running{}
-		name := fmt.Sprintf("run %s (process %d)", s.id, s.pid)
-		if json.Unmarshal(s.info, i) == nil && i.App != "" {
-			name = fmt.Sprintf("%s at %d.0 on %s", i.App, i.Stop, i.URL)
-		}
-		if !s.detached && !all {
-			c.say("road: goes on: %s", name)
-			continue
-		}
-		if err := s.end(); err != nil {
-			errs = append(errs, fmt.Errorf("end %s: %w", name, err))
-			continue
-		}
-		ended++
-		c.say("road: ended %s", name)
-	}
-	if ended == 0 && len(errs) == 0 {
-		c.say("road: nothing to end")
-	}
-	return errors.Join(errs...)
+	c.say("road: road down ends it, or road down %s where others run beside it", i.App)
 }

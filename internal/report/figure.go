@@ -27,7 +27,7 @@ var measures = []measure{
 
 // measures writes what each stop costs and buys, below the matrix and in its
 // columns.
-func (t *text) measures(width int) {
+func (t *text) measures(stops []int, width int) {
 	figures := map[int]walk.Figures{}
 	var load *walk.Load
 	for _, s := range t.report.Stops {
@@ -42,7 +42,7 @@ func (t *text) measures(width int) {
 	}
 	for _, m := range measures {
 		parts, any := []string{indent, pad("  "+m.name, width)}, false
-		for _, n := range t.report.Matrix.Stops {
+		for _, n := range stops {
 			v := m.of(figures[n])
 			any = any || v != ""
 			parts = append(parts, fmt.Sprintf("%-5s", v))

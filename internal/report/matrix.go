@@ -30,7 +30,8 @@ func (t *text) matrix() {
 	t.cells()
 }
 
-// cells writes the table itself.
+// cells writes the table itself, in blocks of as many stops as are wide enough
+// together.
 func (t *text) cells() {
 	m := t.report.Matrix
 	width := len("attack")
@@ -40,9 +41,33 @@ func (t *text) cells() {
 	for _, m := range measures {
 		width = max(width, len(m.name))
 	}
-	width = min(width+4, t.width-5*len(m.Stops)-len(indent))
+	width += 4
+	at := max((t.width-width-len(indent))/5, 1)
+	if blocks := (len(m.Stops) + at - 1) / at; blocks > 1 {
+		at = (len(m.Stops) + blocks - 1) / blocks // as even as they get
+	}
+	for from := 0; from < len(m.Stops); from += at {
+		if from > 0 {
+			t.line()
+		}
+		t.block(from, min(from+at, len(m.Stops)), width)
+	}
+	t.line()
+	signs := []string{indent, t.cell(step.Succeeded), " succeeded   ", t.cell(step.Blocked), " blocked   ", t.cell(step.Unproven), " unproven"}
+	const worst = "an attack on several containers shows the worst"
+	if t.width >= 92 {
+		t.line(append(signs, t.dim.Render("   "+worst))...)
+		return
+	}
+	t.line(signs...)
+	t.line(indent, t.dim.Render(worst))
+}
+
+// block writes every attack at the stops from one place up to another.
+func (t *text) block(from, to, width int) {
+	m := t.report.Matrix
 	parts := []string{indent, pad("", width)}
-	for _, s := range m.Stops {
+	for _, s := range m.Stops[from:to] {
 		parts = append(parts, pad(t.bold.Render(fmt.Sprintf("%d.0", s)), 5))
 	}
 	t.line(parts...)
@@ -52,17 +77,14 @@ func (t *text) cells() {
 			t.line(indent, t.dim.Render(fmt.Sprintf("%s %s", t.numberOf(r.Step), r.Step)))
 			last = r.Step
 		}
-		t.row(r, width)
+		t.row(r, from, to, width)
 	}
-	t.measures(width)
-	t.line()
-	t.line(indent, t.cell(step.Succeeded), " succeeded   ", t.cell(step.Blocked), " blocked   ", t.cell(step.Unproven),
-		" unproven", t.dim.Render("   an attack on several containers shows the worst"))
+	t.measures(m.Stops[from:to], width)
 }
 
-func (t *text) row(r walk.Row, width int) {
+func (t *text) row(r walk.Row, from, to, width int) {
 	parts := []string{indent, pad("  "+r.Attack, width)}
-	for _, c := range r.Cells {
+	for _, c := range r.Cells[from:to] {
 		parts = append(parts, t.cell(c)+"  ")
 	}
 	t.line(parts...)

@@ -353,7 +353,7 @@ func (w *walker) workloads(before, after []step.Finding, leftOut map[string]stri
 	of := func(list []step.Finding, id string) string {
 		for _, f := range list {
 			if f.Workload == id {
-				return f.Message
+				return hinted(f)
 			}
 		}
 		return ""
@@ -385,6 +385,14 @@ func reported(findings []step.Finding, m *masker) []Finding {
 	return out
 }
 
+// hinted is what a step found, with what to do about it.
+func hinted(f step.Finding) string {
+	if f.Hint == "" {
+		return f.Message
+	}
+	return f.Message + " (" + f.Hint + ")"
+}
+
 // reasons puts why a step was left out into one line.
 func reasons(leftOut map[string]string, rest []step.Finding) string {
 	var lines []string
@@ -393,7 +401,7 @@ func reasons(leftOut map[string]string, rest []step.Finding) string {
 	}
 	if len(lines) == 0 {
 		for _, f := range rest {
-			if line := f.Pos.String() + ": " + f.Message; !slices.Contains(lines, line) {
+			if line := f.Pos.String() + ": " + hinted(f); !slices.Contains(lines, line) {
 				lines = append(lines, line)
 			}
 		}

@@ -367,6 +367,9 @@ func count(n int, what string) string {
 }
 
 func detailOf(err error, otherwise string) string {
+	if errors.Is(err, context.Canceled) {
+		return "interrupted"
+	}
 	if err != nil {
 		line, _, _ := strings.Cut(err.Error(), "\n") // the whole of it comes with the error
 		return line

@@ -65,7 +65,7 @@ func words(a *app.App, who, ref string) (message, hint string, needsRun bool) {
 	case pin.Digest != "":
 		return message, "write " + written(ref, pin), false
 	case asked:
-		return fmt.Sprintf("%s starts from %s, a tag, and there is no digest to pin: %s", who, ref, pin.Why), "push it, and write behind the tag the digest that the registry answers", true
+		return fmt.Sprintf("%s starts from %s, a tag, and there is no digest to pin: %s", who, ref, pin.Why), "road walk --registry HOST/FOLDER pushes what is built here and writes the digest; or push it and write it by hand", true
 	}
 	return message, "write behind the tag the digest that its registry answers: " + ref + "@sha256:...", true
 }
