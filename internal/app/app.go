@@ -44,6 +44,14 @@ type App struct {
 	// that were not read, of links and of folders. See Free.
 	Names map[string]bool
 
+	// Below is the folder of PATH, from Root: "." or, for an overlay whose base lies
+	// beside it, the overlay's.
+	Below string
+
+	// Rendered is what the objects were rendered from; nil where the manifests are
+	// the application.
+	Rendered *Rendered
+
 	files   map[string][]byte // what Files gives
 	scripts map[string][]byte // those of files with which images start
 }
@@ -115,7 +123,7 @@ func (p Path) Join(more ...any) Path {
 
 // An Object is one Kubernetes object of a manifest.
 type Object struct {
-	File       string // slash-separated, relative to App.Root
+	File       string // slash-separated, relative to App.Root; of rendered objects no file, see Rendered
 	Doc        int    // place of its document in the file, 0 first
 	Line       int    // 1-based line of the object's first key
 	APIVersion string
@@ -125,7 +133,8 @@ type Object struct {
 	Within     Path           // from the top of its document to the object: empty, or items[2] in a List
 	Typed      runtime.Object // decoded, for the kinds that road knows; nil for others, which are kept and passed by
 	source     *source
-	home       string // where road.yaml says that manifests without a namespace go
+	rendered   *Rendered // nil for an object that stands in File as it is
+	home       string    // where road.yaml says that manifests without a namespace go
 }
 
 // DefaultNamespace is where kubectl puts what names no namespace.
@@ -138,8 +147,14 @@ func (o *Object) Home() string { return cmp.Or(o.Namespace, o.home, DefaultNames
 // Pos finds the place of path in the object's document; where path does not
 // stand, the place of its longest part that does. So a finding about a missing
 // field points at the mapping that lacks it. path may begin at the object or, as
-// those of workloads and containers do, at the top of the document.
-func (o *Object) Pos(path Path) Pos { return o.source.pos(o, o.own(path)) }
+// those of workloads and containers do, at the top of the document. Of a rendered
+// object it is the place where its owner would write.
+func (o *Object) Pos(path Path) Pos {
+	if o.rendered != nil {
+		return o.rendered.pos(o, o.own(path))
+	}
+	return o.source.pos(o, o.own(path))
+}
 
 // Has says whether path, which is as Pos takes it, stands in the document as it
 // was written.

@@ -15,8 +15,11 @@ const FileName = "road.yaml"
 // A Config is road.yaml (apiVersion road/v1). Every field has a default, so an
 // absent file is an empty Config.
 type Config struct {
-	File      string                       // "" where there is no road.yaml
-	Manifests []string                     // files or folders; default: every manifest below Root
+	File          string   // "" where there is no road.yaml
+	Manifests     []string // files or folders; default: every manifest below Root
+	Kustomization string   // folder of the kustomization that is the application; "" where road finds it by itself
+	Helm          *HelmConfig
+
 	Namespace string                       // where manifests that name none are applied: the NS of kubectl apply -n NS
 	Images    map[string]ImageConfig       // by image name without tag
 	Checks    []Check                      // the app works when all pass
@@ -34,6 +37,14 @@ type Config struct {
 	lines    map[string]int // where a thing that Load looks up stands: "images web", "manifests k8s"
 
 	exceptions []Exception // with the workloads as they are written; see App.Exceptions
+}
+
+// A HelmConfig says how a chart is rendered. Every field has a default.
+type HelmConfig struct {
+	Chart     string // its folder; default: the only one
+	Release   string // default: the chart's name
+	Namespace string // default: Config.Namespace
+	Values    []string
 }
 
 // An ImageConfig says where one image comes from. In YAML it is a mapping, or only

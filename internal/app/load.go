@@ -3,6 +3,7 @@ package app
 import (
 	"bytes"
 	"cmp"
+	"io/fs"
 	"maps"
 	"path"
 	"path/filepath"
@@ -10,6 +11,8 @@ import (
 	"slices"
 	"strings"
 	"sync"
+
+	"road/internal/render"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -28,13 +31,22 @@ func Load(root string) (*App, error) {
 	if err != nil {
 		return nil, err
 	}
-	t, err := readTree(abs)
+	root, below := widen(abs)
+	t, err := readTree(root)
 	if err != nil {
 		return nil, err
 	}
-	l := &loader{files: t.files, single: t.single, app: &App{
-		Root: t.root, Name: filepath.Base(t.root), Problems: t.problems, Seen: &Seen{}, Names: t.names,
+	files, done, err := disk(t.root)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	l := &loader{files: t.files, single: t.single, disk: files, app: &App{
+		Root: t.root, Name: filepath.Base(abs), Below: below, Problems: t.problems, Seen: &Seen{}, Names: t.names,
 	}}
+	if t.single {
+		l.app.Name = filepath.Base(t.root)
+	}
 	if err := l.load(); err != nil {
 		return nil, err
 	}
@@ -52,6 +64,18 @@ func LoadFiles(name string, files map[string][]byte) (*App, error) {
 	return l.app, nil
 }
 
+// Reload makes the application anew from other files, from the same of them.
+func (a *App) Reload(files map[string][]byte) (*App, error) {
+	l := &loader{files: maps.Clone(files), app: &App{Name: a.Name, Below: a.Below, Seen: &Seen{}}}
+	if a.Rendered != nil {
+		l.source = &a.Rendered.Source
+	}
+	if err := l.load(); err != nil {
+		return nil, err
+	}
+	return l.app, nil
+}
+
 // Files gives every file that the application was loaded from, as it was:
 // manifests, Dockerfiles, road.yaml, and what tells these apart from others
 // (kustomizations, charts). LoadFiles makes the same application of them.
@@ -61,7 +85,9 @@ func (a *App) Files() map[string][]byte { return maps.Clone(a.files) }
 type loader struct {
 	app     *App
 	files   map[string][]byte
-	single  bool // PATH is one file: its faults are told whatever it looks like
+	disk    fs.FS          // where files that nothing has asked for yet may lie; nil in memory
+	source  *render.Source // what is rendered, where that is known
+	single  bool           // PATH is one file: its faults are told whatever it looks like
 	patches map[string]bool
 }
 
@@ -83,21 +109,34 @@ func (l *loader) load() error {
 		return err
 	}
 	a.Config = config
-	files := l.parse()
+	files := []file{}
+	if s := l.pick(); s == nil {
+		files = l.parse()
+	} else if files, err = l.render(*s); err != nil {
+		return err
+	}
 	results := make([]result, len(files))
 	each(len(files), func(i int) { results[i] = l.read(&files[i]) })
 	for i, r := range results {
 		f := &files[i]
 		a.Manifests = append(a.Manifests, &Manifest{f.name, f.content})
-		a.files[f.name] = f.content
+		if a.Rendered == nil {
+			a.files[f.name] = f.content
+		}
 		a.Objects = append(a.Objects, r.objects...)
 		a.Problems = append(a.Problems, r.problems...)
 	}
 	for _, o := range a.Objects {
-		o.home = config.Namespace
+		o.home, o.rendered = config.Namespace, a.Rendered
+		if a.Rendered != nil {
+			o.home = cmp.Or(a.Rendered.Source.Namespace, o.home)
+		}
 		if w := workload(o); w != nil {
 			a.Workloads = append(a.Workloads, w)
 		}
+	}
+	if a.Rendered != nil {
+		a.Rendered.settle(a.Problems, a.Objects)
 	}
 	l.dockerfiles()
 	l.scripts()

@@ -60,7 +60,9 @@ func (c *Config) read(s *strict, n *yaml.Node) {
 	s.mapping(n, FileName,
 		key{"apiVersion", s.str(&version, "apiVersion")},
 		key{"manifests", func(n *yaml.Node) { c.readManifests(s, n) }},
-		key{"namespace", func(n *yaml.Node) { c.readNamespace(s, n) }},
+		key{"kustomization", func(n *yaml.Node) { c.Kustomization = s.inside(n, "the folder of a kustomization") }},
+		key{"helm", func(n *yaml.Node) { c.readHelm(s, n) }},
+		key{"namespace", func(n *yaml.Node) { s.namespace(&c.Namespace, n) }},
 		key{"images", func(n *yaml.Node) { c.readImages(s, n) }},
 		key{"checks", func(n *yaml.Node) {
 			s.items(n, "checks", func(n *yaml.Node) { c.Checks = append(c.Checks, readCheck(s, n)) })
@@ -98,11 +100,30 @@ func (c *Config) readManifests(s *strict, n *yaml.Node) {
 	})
 }
 
-// readNamespace reads the name of a namespace, which is a label of DNS.
-func (c *Config) readNamespace(s *strict, n *yaml.Node) {
-	s.str(&c.Namespace, "namespace")(n)
-	if faults := validation.IsDNS1123Label(c.Namespace); c.Namespace != "" && len(faults) > 0 {
-		s.fault(n, "", "namespace %q: %s", c.Namespace, faults[0])
+// readHelm reads how a chart is rendered.
+func (c *Config) readHelm(s *strict, n *yaml.Node) {
+	c.Helm = &HelmConfig{}
+	s.mapping(n, "helm",
+		key{"chart", func(n *yaml.Node) { c.Helm.Chart = s.inside(n, "the folder of a chart") }},
+		key{"release", s.str(&c.Helm.Release, "release")},
+		key{"namespace", func(n *yaml.Node) { s.namespace(&c.Helm.Namespace, n) }},
+		key{"values", func(n *yaml.Node) {
+			s.items(n, "values", func(n *yaml.Node) {
+				if p := s.inside(n, "a file of values"); p != "" {
+					c.Helm.Values = append(c.Helm.Values, p)
+				}
+			})
+		}})
+	if c.Kustomization != "" {
+		s.fault(n, "keep one of the two", "the application is a kustomization or a chart")
+	}
+}
+
+// namespace reads the name of a namespace, which is a label of DNS.
+func (s *strict) namespace(into *string, n *yaml.Node) {
+	s.str(into, "namespace")(n)
+	if faults := validation.IsDNS1123Label(*into); *into != "" && len(faults) > 0 {
+		s.fault(n, "", "namespace %q: %s", *into, faults[0])
 	}
 }
 

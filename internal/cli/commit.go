@@ -119,6 +119,9 @@ func mustChange(a *app.App, ch chosen, now time.Time) ([]string, error) {
 			names[f.File] = names[f.File] || f.NeedsRun && !f.Apart && !spared
 		}
 	}
+	if a.Rendered != nil {
+		delete(names, a.Rendered.Source.File()) // what it comes from, the findings name
+	}
 	maps.DeleteFunc(names, func(name string, must bool) bool { return !must || name == "" })
 	return slices.Sorted(maps.Keys(names)), nil
 }

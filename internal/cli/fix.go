@@ -167,7 +167,7 @@ func (f *fixer) step(s *step.Step) error {
 			f.files[name], f.changed[name] = content, content
 		}
 	}
-	a, err := app.LoadFiles(f.app.Name, f.files)
+	a, err := f.app.Reload(f.files)
 	if err != nil {
 		return fmt.Errorf("the fix of %s does not load: %w", s.Name, err)
 	}

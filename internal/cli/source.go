@@ -12,6 +12,7 @@ import (
 
 	"road/demo"
 	"road/internal/app"
+	"road/internal/render"
 	"road/internal/step"
 
 	"github.com/spf13/cobra"
@@ -41,7 +42,11 @@ func (s *source) place(p app.Pos) string {
 	if info, err := os.Stat(dir); err == nil && !info.IsDir() {
 		dir = filepath.Dir(dir)
 	}
-	p.File = filepath.Join(dir, filepath.FromSlash(p.File))
+	file := filepath.FromSlash(p.File)
+	if rel, err := filepath.Rel(filepath.FromSlash(s.app.Below), file); s.app.Below != "" && err == nil {
+		file = rel
+	}
+	p.File = filepath.Join(dir, file)
 	return p.String()
 }
 
@@ -108,7 +113,11 @@ func loadPath(path string) (*app.App, error) {
 	s := &source{path: path}
 	a, err := app.Load(path)
 	if err != nil {
-		return nil, s.placed(&fault{BadInput, err, ""})
+		hint := ""
+		if e := (*render.Error)(nil); errors.As(err, &e) {
+			hint = e.Hint
+		}
+		return nil, s.placed(&fault{BadInput, err, hint})
 	}
 	s.app = a
 	return a, s.unknownSteps()
@@ -141,8 +150,8 @@ func (s *source) unknownSteps() error {
 // materialize gives the folder to walk: PATH itself, or the demo below dir.
 func (s *source) materialize(dir string) (root, name string, err error) {
 	if s.path != "" {
-		root, err := filepath.Abs(s.path)
-		return root, filepath.Base(root), err
+		at, err := filepath.Abs(s.path)
+		return s.app.Root, filepath.Base(at), err
 	}
 	root = filepath.Join(dir, "source", demoName)
 	if err := demo.Extract(root); err != nil {

@@ -71,7 +71,11 @@ func (r *run) prepare(args []string, s *selection) error {
 // options puts together what package walk needs, inside the engine.
 func (r *run) options(e sandbox.Engine, dir string) (walk.Options, error) {
 	root, name, err := r.source.materialize(dir)
-	return walk.Options{Root: root, Name: name, Dir: dir, Now: r.now(), Steps: road(), Engine: e, To: r.chosen.to, Only: r.chosen.only,
+	below := ""
+	if r.source.app != nil {
+		below = r.source.app.Below
+	}
+	return walk.Options{Root: root, Below: below, Name: name, Dir: dir, Now: r.now(), Steps: road(), Engine: e, To: r.chosen.to, Only: r.chosen.only,
 		Skip: r.chosen.skip, OpenShift: bool(r.grants), Ready: r.ready, Choices: r.filter.choices()}, err
 }
 

@@ -36,6 +36,9 @@ type Set struct {
 // A Map is a mapping whose keys keep their order.
 type Map []Field
 
+// Null is the value null, which in a patch takes a key away.
+type Null struct{}
+
 // A Field is one key of a Map.
 type Field struct {
 	Key   string

@@ -87,6 +87,8 @@ func scalar(v any) string {
 			return v
 		}
 		return quote(v)
+	case Null:
+		return "null"
 	case float64:
 		return strconv.FormatFloat(v, 'f', -1, 64)
 	}
@@ -202,7 +204,7 @@ func valid(v any) string {
 				return msg
 			}
 		}
-	case string, bool, int, int64, float64:
+	case string, bool, int, int64, float64, Null:
 	default:
 		return fmt.Sprintf("a value of type %T cannot be written", v)
 	}

@@ -1,6 +1,7 @@
 package edit
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -65,6 +66,9 @@ func stage(dir *os.Root, name string, content []byte) (s staged, err error) {
 	mode, uid, gid, err := owner(dir, s.name)
 	if err != nil {
 		return s, err
+	}
+	if _, err := dir.Lstat(s.name); errors.Is(err, fs.ErrNotExist) && bytes.HasPrefix(content, []byte("#!")) {
+		mode |= 0o111 // a program
 	}
 	temp, f, err := create(dir, s.name)
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 
 	"road/internal/app"
 	"road/internal/edit"
+	"road/internal/lift"
 )
 
 // Apply gives the new content of the files that a step's edits change. A
@@ -20,6 +21,17 @@ func Apply(a *app.App, files edit.Files, edits []edit.Edit, leftOut map[string]s
 	wider(edits, a, leftOut)
 	for {
 		edits = without(edits, a, leftOut)
+		if a.Rendered != nil {
+			after, now := lift.Apply(a, files, edits)
+			if len(now) == 0 {
+				return after, refused
+			}
+			refused = append(refused, blame(a, now, leftOut)...)
+			edits = slices.DeleteFunc(slices.Clone(edits), func(e edit.Edit) bool {
+				return slices.ContainsFunc(now, func(r lift.Refused) bool { return same(r.Edit, e) })
+			})
+			continue
+		}
 		after, now := edit.Apply(files, edits)
 		if len(now) == 0 {
 			return after, refused
@@ -41,11 +53,30 @@ func Remaining(a *app.App, edits []edit.Edit, leftOut map[string]string) []edit.
 	return without(edits, a, leftOut)
 }
 
+// blame leaves out the workloads that refused edits are for.
+func blame(a *app.App, now []lift.Refused, leftOut map[string]string) []*edit.Refused {
+	var refused []*edit.Refused
+	for _, r := range now {
+		for _, id := range owners(r.Edit, a) {
+			if _, known := leftOut[id]; !known {
+				leftOut[id] = strings.TrimSuffix(r.Error()+" ("+r.Hint+")", " ()")
+			}
+		}
+		refused = append(refused, r.Refused)
+	}
+	return refused
+}
+
+// same says whether two edits are one.
+func same(a, b edit.Edit) bool {
+	return a.File == b.File && a.Set == b.Set && a.Lines == b.Lines && (a.Create == nil) == (b.Create == nil)
+}
+
 // Workloads gives the workloads that a file holds, or whose image it makes.
 func Workloads(a *app.App, file string) []string {
 	var ids []string
 	for _, w := range a.Workloads {
-		if w.File == file || uses(w, a, file) {
+		if w.File == file || a.Rendered != nil && w.Pos(nil).File == file || uses(w, a, file) {
 			ids = append(ids, w.ID())
 		}
 	}

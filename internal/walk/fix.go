@@ -20,7 +20,7 @@ func (w *walker) fix(l *lane, p planned, leftOut map[string]string) (*change, er
 	if err != nil {
 		return nil, err
 	}
-	files, err := read(l.dir, edits)
+	files, err := read(l, edits)
 	if err != nil {
 		return nil, err
 	}
@@ -48,14 +48,19 @@ func (w *walker) fix(l *lane, p planned, leftOut map[string]string) (*change, er
 	return c, nil
 }
 
-// read gives the content of every file that edits name and that is there.
-func read(dir string, edits []edit.Edit) (edit.Files, error) {
+// read gives the content of every file that edits name and that is there, and of
+// those that the application is rendered from.
+func read(l *lane, edits []edit.Edit) (edit.Files, error) {
 	files := edit.Files{}
+	stream := ""
+	if r := l.app.Rendered; r != nil {
+		files, stream = l.app.Files(), r.Source.File()
+	}
 	for _, e := range edits {
-		if _, ok := files[e.File]; ok {
+		if _, ok := files[e.File]; ok || e.File == stream {
 			continue
 		}
-		b, err := os.ReadFile(filepath.Join(dir, filepath.FromSlash(e.File)))
+		b, err := os.ReadFile(filepath.Join(l.dir, filepath.FromSlash(e.File)))
 		if errors.Is(err, fs.ErrNotExist) && e.Create != nil {
 			continue
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"slices"
 
 	"road/internal/app"
@@ -81,7 +82,7 @@ type Tried struct {
 // themselves say. Pods that do not get ready that way, as a server that is root
 // again but lacks root's capabilities, do not keep the others from being attacked.
 func (s *Stand) Attack(ctx context.Context, of *step.Step, without ...*step.Step) ([]Tried, error) {
-	a, err := app.Load(s.l.dir)
+	a, err := app.Load(filepath.Join(s.l.dir, s.w.o.Below))
 	if err != nil {
 		return nil, err
 	}

@@ -23,6 +23,7 @@ import (
 // Options say what to walk and how. Root, Dir, Engine and Steps are needed.
 type Options struct {
 	Root   string       // the application's folder; it is only read
+	Below  string       // where PATH lies in it: app.App.Below; "" is Root itself
 	Name   string       // what the application is called; default: the base name of Root
 	Dir    string       // an empty folder for the copies; the caller removes it
 	Steps  []*step.Step // the whole road in order: the first leads to stop 2

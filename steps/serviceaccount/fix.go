@@ -101,6 +101,9 @@ func quoted(name string) string {
 // file that it does not list would never reach the cluster, and a pod without
 // its account never starts.
 func kustomized(a *app.App, w *app.Workload) bool {
+	if a.Rendered != nil {
+		return false // a new file is listed there
+	}
 	for name := range a.Files() {
 		switch path.Base(name) {
 		case "kustomization.yaml", "kustomization.yml", "Kustomization":

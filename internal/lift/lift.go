@@ -1,0 +1,358 @@
+// Package lift brings what a step intends for rendered objects to the files of
+// their owner: to the kustomization's or the chart's, where he would write it.
+//
+// It renders after every change and looks. A change stays only if the objects come
+// nearer to what is intended and nothing else moves; in the end they must be what
+// is intended, else the edit is refused and its files stay as they are.
+package lift
+
+import (
+	"bytes"
+	"maps"
+	"path"
+	"slices"
+	"strings"
+
+	"road/internal/app"
+	"road/internal/edit"
+	"road/internal/render"
+)
+
+// A Refused is an edit that has no place in the owner's files.
+type Refused struct {
+	*edit.Refused
+	Edit edit.Edit
+}
+
+// Apply is edit.Apply for an application that is rendered: edits of its stream
+// become edits of its owner's files. files must hold all of a.Files.
+func Apply(a *app.App, files edit.Files, edits []edit.Edit) (edit.Files, []Refused) {
+	l := &lifting{app: a, files: maps.Clone(files), bad: map[string]bool{}}
+	var streamed, others []edit.Edit
+	for _, e := range edits {
+		switch {
+		case e.File == a.Rendered.Source.File():
+			streamed = append(streamed, e)
+		default:
+			others = append(others, e)
+		}
+	}
+	l.plain(others)
+	if !l.intend(streamed, others) {
+		return l.changed(files), l.refused
+	}
+	l.rename(others)
+	l.list(others)
+	if !l.atOnce() {
+		for _, w := range l.wishes {
+			l.grant(w)
+		}
+	}
+	l.verdict(others)
+	return l.changed(files), l.refused
+}
+
+// A lifting is one Apply.
+type lifting struct {
+	app     *app.App
+	files   edit.Files // as they are now
+	want    []*object
+	wishes  []*wish
+	left    map[string]bool // differences between what the files give and want
+	bad     map[string]bool // keys of values that were tried in vain
+	refused []Refused
+}
+
+// An object is one that is rendered, or is to be.
+type object struct {
+	id   string
+	tree map[string]any
+	made string // the new file that it is in; "" for one that was there
+}
+
+// A wish is one edit of the stream.
+type wish struct {
+	edit edit.Edit
+	obj  *app.Object
+	keys []string // the differences that it makes
+	want any      // what stands at its path in the end
+}
+
+// plain does the edits of files that are what they are: Dockerfiles, new files and
+// the kustomizations' own.
+func (l *lifting) plain(edits []edit.Edit) {
+	out, refused := edit.Apply(l.files, edits)
+	for _, r := range refused {
+		for _, e := range edits {
+			if e.File == r.File {
+				l.refused = append(l.refused, Refused{r, e})
+				break
+			}
+		}
+	}
+	maps.Copy(l.files, out)
+}
+
+// intend works out what the objects shall be; false where nothing of the stream
+// changes.
+func (l *lifting) intend(streamed, others []edit.Edit) bool {
+	r := l.app.Rendered
+	name := r.Source.File()
+	now := edit.Files{name: r.Result.Stream()}
+	before := trees(now[name])
+	for _, e := range streamed {
+		out, refused := edit.Apply(now, []edit.Edit{e})
+		obj := l.object(e)
+		if len(refused) > 0 || obj == nil {
+			why := "no such object"
+			if len(refused) > 0 {
+				why = refused[0].Message
+			}
+			l.refuse(e, obj, why, "change it by hand")
+			continue
+		}
+		maps.Copy(now, out)
+		after := trees(now[name])
+		w := &wish{edit: e, obj: obj}
+		if e.Set.Doc < len(before) && e.Set.Doc < len(after) {
+			id := r.Result.Objects[e.Set.Doc].ID()
+			for _, d := range render.Differences(before[e.Set.Doc], after[e.Set.Doc]) {
+				w.keys = append(w.keys, id+" "+d.Key())
+			}
+		}
+		l.wishes = append(l.wishes, w)
+		before = after
+	}
+	for i, t := range before {
+		l.want = append(l.want, &object{id: r.Result.Objects[i].ID(), tree: t})
+	}
+	for _, e := range others {
+		if e.Create != nil && l.files[e.File] != nil && path.Dir(e.File) == r.Source.Post() {
+			for _, t := range trees(e.Create) {
+				if o := newObject(t); o != nil {
+					o.made = e.File
+					l.want = append(l.want, o)
+				}
+			}
+		}
+	}
+	return len(l.wishes) > 0 || len(l.want) > len(r.Result.Objects)
+}
+
+// object finds the object that an edit of the stream is for.
+func (l *lifting) object(e edit.Edit) *app.Object {
+	for _, o := range l.app.Objects {
+		n := len(o.Within)
+		if e.Set != nil && o.Doc == e.Set.Doc && len(e.Set.Path) >= n && slices.Equal(e.Set.Path[:n], o.Within) {
+			return o
+		}
+	}
+	return nil
+}
+
+// trees decodes a stream.
+func trees(stream []byte) []map[string]any {
+	var out []map[string]any
+	docs, err := app.Documents(stream)
+	if err != nil {
+		return nil
+	}
+	for _, d := range docs {
+		out = append(out, render.Decode(d))
+	}
+	return out
+}
+
+// newObject is an object of a new file; nil where the file holds something else.
+func newObject(t map[string]any) *object {
+	version, _ := t["apiVersion"].(string)
+	kind, _ := t["kind"].(string)
+	meta, _ := t["metadata"].(map[string]any)
+	name, _ := meta["name"].(string)
+	namespace, _ := meta["namespace"].(string)
+	if version == "" || kind == "" || name == "" {
+		return nil
+	}
+	o := render.Object{APIVersion: version, Kind: kind, Name: name, Namespace: namespace}
+	return &object{id: o.ID(), tree: t}
+}
+
+// list names the new files in the kustomization, which decides what counts.
+func (l *lifting) list(others []edit.Edit) {
+	dir := l.app.Rendered.Source.Post()
+	for _, e := range others {
+		made := slices.ContainsFunc(l.want, func(o *object) bool { return o.made == e.File })
+		if e.Create == nil || !made || l.files[e.File] == nil {
+			continue
+		}
+		k := l.kustomization()
+		if slices.Contains(render.Refs(k, l.files[k]), e.File) {
+			continue
+		}
+		if out, ok := l.entry(l.files, "resources", strings.TrimPrefix(e.File, dir+"/")); ok {
+			l.files = out
+		}
+	}
+}
+
+// atOnce tries the first place of every wish together: it is the right one nearly
+// always, and needs one rendering.
+func (l *lifting) atOnce() bool {
+	left, ok := l.measure(l.files)
+	if !ok {
+		return false
+	}
+	l.left = left
+	if len(left) == 0 {
+		return true
+	}
+	if l.app.Rendered.Source.Chart {
+		return false
+	}
+	files := l.files
+	for _, w := range l.wishes {
+		tries := l.places(w)
+		if len(tries) == 0 {
+			return false
+		}
+		out, ok := tries[0](files)
+		if !ok {
+			return false
+		}
+		files = out
+	}
+	if left, ok = l.measure(files); !ok || len(left) > 0 {
+		return false
+	}
+	l.files, l.left = files, left
+	return true
+}
+
+// A try changes files for a wish, where that is possible.
+type try func(edit.Files) (edit.Files, bool)
+
+// grant finds the first place for a wish that brings the objects nearer to what is
+// intended and moves nothing else.
+func (l *lifting) grant(w *wish) {
+	if !l.open(w) {
+		return
+	}
+	for _, t := range l.places(w) {
+		files, ok := t(l.files)
+		if !ok {
+			continue
+		}
+		left, ok := l.measure(files)
+		if !ok || !nearer(left, l.left) || slices.ContainsFunc(w.keys, func(k string) bool { return left[k] }) {
+			continue
+		}
+		l.files, l.left = files, left
+		return
+	}
+}
+
+// open says whether something of a wish has yet to be granted.
+func (l *lifting) open(w *wish) bool {
+	return slices.ContainsFunc(w.keys, func(k string) bool { return l.left[k] })
+}
+
+// nearer says whether now is a true part of before.
+func nearer(now, before map[string]bool) bool {
+	for k := range now {
+		if !before[k] {
+			return false
+		}
+	}
+	return len(now) < len(before)
+}
+
+// measure renders files and lists what differs from what is intended.
+func (l *lifting) measure(files edit.Files) (map[string]bool, bool) {
+	r, err := render.Render(render.NewTree(files, nil), l.app.Rendered.Source)
+	if err != nil {
+		return nil, false
+	}
+	left := map[string]bool{}
+	used := map[int]bool{}
+	for _, w := range l.want {
+		i := slices.IndexFunc(r.Objects, func(o render.Object) bool { return o.ID() == w.id })
+		if i < 0 && w.made != "" { // the namespace may be the transformer's to give
+			i = slices.IndexFunc(r.Objects, func(o render.Object) bool {
+				return o.Kind+"/"+o.Name == kindAndName(w.tree)
+			})
+		}
+		if i < 0 || used[i] {
+			left[w.id+" is missing"] = true
+			continue
+		}
+		used[i] = true
+		got, err := r.Objects[i].Tree()
+		if err != nil {
+			return nil, false
+		}
+		for _, d := range render.Differences(got, w.tree) {
+			if w.made != "" && d.B == nil && len(d.Path) > 1 && d.Path[0] == "metadata" {
+				continue // labels and annotations that the kustomization gives to all
+			}
+			left[w.id+" "+d.Key()] = true
+		}
+	}
+	for i := range r.Objects {
+		if !used[i] {
+			left[r.Objects[i].ID()+" is more"] = true
+		}
+	}
+	return left, true
+}
+
+func kindAndName(t map[string]any) string {
+	kind, _ := t["kind"].(string)
+	meta, _ := t["metadata"].(map[string]any)
+	name, _ := meta["name"].(string)
+	return kind + "/" + name
+}
+
+// verdict refuses what could not be brought home.
+func (l *lifting) verdict(others []edit.Edit) {
+	if l.left == nil {
+		left, ok := l.measure(l.files)
+		if !ok {
+			left = map[string]bool{"": true}
+		}
+		l.left = left
+	}
+	for _, w := range l.wishes {
+		if l.open(w) || l.left[""] {
+			l.refuse(w.edit, w.obj, w.edit.Set.Path.String()+" has no place in "+l.app.Rendered.Source.String()+" that changes it and nothing else", "change it by hand")
+		}
+	}
+	for _, e := range others {
+		for _, o := range l.want {
+			missing := func(k string) bool { return l.left[k] && strings.HasPrefix(k, o.id+" ") }
+			if e.Create != nil && o.made == e.File && slices.ContainsFunc(slices.Collect(maps.Keys(l.left)), missing) {
+				l.refused = append(l.refused, Refused{&edit.Refused{Pos: app.Pos{File: e.File},
+					Message: l.app.Rendered.Source.String() + " makes something else of what the new file holds", Hint: "add it by hand"}, e})
+				break
+			}
+		}
+	}
+}
+
+func (l *lifting) refuse(e edit.Edit, o *app.Object, message, hint string) {
+	pos := app.Pos{File: l.app.Rendered.Source.Dir}
+	if o != nil && e.Set != nil {
+		pos = o.Pos(e.Set.Path)
+	}
+	l.refused = append(l.refused, Refused{&edit.Refused{Pos: pos, Message: message, Hint: hint}, e})
+}
+
+// changed gives the files that differ.
+func (l *lifting) changed(before edit.Files) edit.Files {
+	out := edit.Files{}
+	for name, content := range l.files {
+		if was, old := before[name]; !old || !bytes.Equal(was, content) {
+			out[name] = content
+		}
+	}
+	return out
+}

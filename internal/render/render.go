@@ -1,0 +1,125 @@
+// Package render makes of a kustomization or a Helm chart the objects that a
+// cluster would get, with the libraries of the two. It reads files and nothing
+// else: no network, no plugins, no other program is run.
+//
+// It says of every object which file it comes from, so that package app can name
+// the place where its owner would change it.
+package render
+
+import (
+	"bytes"
+	"fmt"
+	"path"
+)
+
+// A Source is what is rendered: the kustomization or the chart in a folder.
+type Source struct {
+	Dir   string // slash-separated, relative to the top of the files; "." is the top
+	Chart bool   // it is a chart; else a kustomization
+
+	// The following are for charts.
+
+	Release   string   // name of the release; default: that of the chart
+	Namespace string   // of the release; default: "default"
+	Values    []string // files with values, the last wins; relative to the top of the files
+}
+
+// PostRender is the folder in a chart's own whose kustomization changes what the
+// chart cannot: a post-renderer. Its resource Rendered is what the chart gave.
+const PostRender = "post-render"
+
+// Rendered is the name by which the objects of a chart go in its post-renderer.
+const Rendered = "rendered.yaml"
+
+// File gives the name of the stream of rendered objects. No file is called so.
+func (s Source) File() string { return path.Join(s.Post(), "<rendered>.yaml") }
+
+// Post gives the folder whose kustomization has the last word: the source's own,
+// or that of the chart's post-renderer.
+func (s Source) Post() string {
+	if s.Chart {
+		return path.Join(s.Dir, PostRender)
+	}
+	return s.Dir
+}
+
+// A Result is what rendering gave.
+type Result struct {
+	Source  Source
+	Objects []Object
+	Tops    []string // the kustomizations that were built, in the order in which they were read
+	Hooks   []string // templates whose objects Helm runs at its own times and that are left out
+	Ignored []string // what else of the source is left out and why
+}
+
+// An Object is one rendered object.
+type Object struct {
+	Text       []byte
+	APIVersion string
+	Kind       string
+	Name       string
+	Namespace  string
+	From       string // the file of the kustomization that it comes from; "" where it was generated
+	Template   string // the chart's template that it comes from
+}
+
+// Stream puts all objects into one text, a document each.
+func (r *Result) Stream() []byte {
+	var b bytes.Buffer
+	for i, o := range r.Objects {
+		if i > 0 {
+			b.WriteString("---\n")
+		}
+		b.Write(bytes.TrimRight(o.Text, "\n"))
+		b.WriteByte('\n')
+	}
+	return b.Bytes()
+}
+
+// An Error is why a source cannot be rendered, with the place.
+type Error struct {
+	File    string
+	Line    int
+	Message string
+	Hint    string
+}
+
+func (e *Error) Error() string {
+	if e.Line == 0 {
+		return e.File + ": " + e.Message
+	}
+	return fmt.Sprintf("%s:%d: %s", e.File, e.Line, e.Message)
+}
+
+// Render renders a source from the files of a tree.
+func Render(t *Tree, s Source) (*Result, error) {
+	if !s.Chart {
+		return kustomize(t, s, s.Dir)
+	}
+	r, err := helm(t, s)
+	if err != nil || t.Kustomization(s.Post()) == "" {
+		return r, err
+	}
+	post, err := kustomize(t.with(path.Join(s.Post(), Rendered), r.Stream()), s, s.Post())
+	if err != nil {
+		return nil, err
+	}
+	for i := range post.Objects {
+		o := &post.Objects[i]
+		if o.From == path.Join(s.Post(), Rendered) {
+			o.From, o.Template = "", r.template(o)
+		}
+	}
+	post.Hooks, post.Ignored = r.Hooks, r.Ignored
+	return post, nil
+}
+
+// template finds the template of an object that the post-renderer may have changed.
+func (r *Result) template(o *Object) string {
+	for _, c := range r.Objects {
+		if c.Kind == o.Kind && c.Name == o.Name {
+			return c.Template
+		}
+	}
+	return ""
+}
