@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"road/internal/cli"
+	_ "road/internal/render/build" // the test's own program is road, and road-render does not lie beside it
 
 	"github.com/rogpeppe/go-internal/testscript"
 )

@@ -3,7 +3,6 @@ package app
 import (
 	"bytes"
 	"cmp"
-	"io/fs"
 	"maps"
 	"path"
 	"path/filepath"
@@ -36,26 +35,21 @@ func Load(root string) (*App, error) {
 	if err != nil {
 		return nil, err
 	}
-	files, done, err := disk(t.root)
-	if err != nil {
-		return nil, err
-	}
-	defer done()
-	l := &loader{files: t.files, single: t.single, disk: files, app: &App{
+	l := &loader{files: t.files, single: t.single, root: t.root, app: &App{
 		Root: t.root, Name: filepath.Base(abs), Below: below, Problems: t.problems, Seen: &Seen{}, Names: t.names,
 	}}
 	if t.single {
 		l.app.Name = filepath.Base(t.root)
 	}
 	if err := l.load(); err != nil {
-		return nil, err
+		return nil, fromBelow(err, below)
 	}
 	return l.app, nil
 }
 
 // LoadFiles is Load for files in memory, by slash-separated name: for standard
 // input (name the file "-"), for an application with edits that are not written,
-// and for tests. Root of the result is "".
+// and for tests. Root of the result is "". Nothing is rendered: see Reload.
 func LoadFiles(name string, files map[string][]byte) (*App, error) {
 	l := &loader{files: maps.Clone(files), app: &App{Name: name, Seen: &Seen{}}}
 	if err := l.load(); err != nil {
@@ -78,14 +72,14 @@ func (a *App) Reload(files map[string][]byte) (*App, error) {
 
 // Files gives every file that the application was loaded from, as it was:
 // manifests, Dockerfiles, road.yaml, and what tells these apart from others
-// (kustomizations, charts). LoadFiles makes the same application of them.
+// (kustomizations, charts). Reload makes the same application of them.
 func (a *App) Files() map[string][]byte { return maps.Clone(a.files) }
 
 // A loader is one run of Load.
 type loader struct {
 	app     *App
 	files   map[string][]byte
-	disk    fs.FS          // where files that nothing has asked for yet may lie; nil in memory
+	root    string         // the folder where files that nothing has asked for yet may lie; "" in memory
 	source  *render.Source // what is rendered, where that is known
 	single  bool           // PATH is one file: its faults are told whatever it looks like
 	patches map[string]bool

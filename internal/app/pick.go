@@ -3,8 +3,8 @@ package app
 import (
 	"bytes"
 	"cmp"
+	"errors"
 	"fmt"
-	"io/fs"
 	"maps"
 	"os"
 	"path"
@@ -28,7 +28,7 @@ func (l *loader) pick() *render.Source {
 	switch {
 	case l.source != nil:
 		return l.source
-	case l.single:
+	case l.single, l.root == "":
 		return nil
 	case c.Kustomization != "":
 		return &render.Source{Dir: c.Kustomization}
@@ -192,11 +192,13 @@ func within(name, dir string) bool {
 	return err == nil && filepath.IsLocal(rel)
 }
 
-// disk gives the files below root, links out of it not followed.
-func disk(root string) (fs.FS, func(), error) {
-	dir, err := os.OpenRoot(root)
-	if err != nil {
-		return nil, nil, err
+// fromBelow names the place of a fault as who gave the folder below sees it.
+func fromBelow(err error, below string) error {
+	var e *render.Error
+	if errors.As(err, &e) {
+		if rel, err := filepath.Rel(filepath.FromSlash(below), filepath.FromSlash(e.File)); err == nil {
+			e.File = filepath.ToSlash(rel)
+		}
 	}
-	return dir.FS(), func() { dir.Close() }, nil
+	return err
 }

@@ -29,7 +29,8 @@ type Rendered struct {
 
 // render gives the one stream that the application is rendered to.
 func (l *loader) render(s render.Source) ([]file, error) {
-	t := render.NewTree(l.files, l.disk)
+	t := render.NewTree(l.files, nil)
+	t.Root = l.root
 	r, err := render.Render(t, s)
 	var fault *render.Error
 	switch {
@@ -106,8 +107,8 @@ func (r *Rendered) parsed(name string) []*yaml.Node {
 	return docs
 }
 
-// A Spot is where a place of a rendered object stands in a file of its owner.
-type Spot struct {
+// A Site is where a place of a rendered object stands in a file of its owner.
+type Site struct {
 	File  string
 	Doc   int
 	Path  Path // from the top of the document: what stands, and what does not
@@ -115,12 +116,12 @@ type Spot struct {
 	Patch bool // the file is a patch
 }
 
-// Spots finds where a path of a rendered object stands in the kustomizations'
+// Sites finds where a path of a rendered object stands in the kustomizations'
 // files: in patches of the object first, those that come last in front, and then
 // in the object's own file. The files of a chart are templates and hold none.
-func (r *Rendered) Spots(o *Object, at Path) []Spot {
+func (r *Rendered) Sites(o *Object, at Path) []Site {
 	at = o.own(at)
-	var spots []Spot
+	var spots []Site
 	look := func(name string, patch bool) {
 		for i, doc := range r.parsed(name) {
 			for _, within := range objectsIn(top(doc)) {
@@ -129,7 +130,7 @@ func (r *Rendered) Spots(o *Object, at Path) []Spot {
 					continue
 				}
 				p, depth := translate(at, o.source.root, n)
-				spots = append(spots, Spot{name, i, within.Join(p...), len(within) + depth, patch})
+				spots = append(spots, Site{name, i, within.Join(p...), len(within) + depth, patch})
 			}
 		}
 	}
@@ -268,8 +269,8 @@ func (r *Rendered) pos(o *Object, at Path) Pos {
 	if p, ok := r.imagePos(o, at); ok {
 		return p
 	}
-	var best *Spot
-	for _, s := range r.Spots(o, at) {
+	var best *Site
+	for _, s := range r.Sites(o, at) {
 		// A value that a patch sets wins; all else belongs to the object's own file.
 		says := best != nil && best.Depth == len(best.Path) && o.Value(at) != nil
 		if best == nil || s.Depth > best.Depth || s.Depth == best.Depth && !s.Patch && !says {

@@ -72,3 +72,12 @@ func (r *Rendered) keyPos(key []any) (Pos, bool) {
 	}
 	return best, found > 0
 }
+
+// ChartName reads the name in a Chart.yaml, "" where it has none.
+func ChartName(content []byte) string {
+	docs, err := Documents(content)
+	if err != nil || len(docs) == 0 {
+		return ""
+	}
+	return text(field(top(docs[0]), "name"))
+}

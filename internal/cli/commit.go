@@ -146,6 +146,13 @@ func (k *keeper) bring(err error) error {
 		return k.ctx.Err()
 	}
 	kept := k.keep(k.ctx)
+	after := edit.Files{}
+	for _, stop := range k.got.Kept {
+		maps.Copy(after, stop.After)
+	}
+	if kept == nil {
+		k.postRender(k.source, after)
+	}
 	for _, name := range k.wrote {
 		k.say("road: wrote %s", k.source.place(app.Pos{File: name}))
 	}

@@ -143,6 +143,7 @@ func (c *command) fixAll(src *source, ch chosen, seen *app.Seen, write bool) err
 	for _, l := range f.left {
 		c.say("road: left: %s: %s", src.place(f.written(l.pos, write)), l.text)
 	}
+	c.postRender(src, f.changed)
 	if len(f.changed) > 0 {
 		c.say("road: nothing was run; road walk proves that the application still works")
 	}
@@ -150,6 +151,20 @@ func (c *command) fixAll(src *source, ch chosen, seen *app.Seen, write bool) err
 		return found
 	}
 	return nil
+}
+
+// postRender says how to use what changes a chart beside its values.
+func (c *command) postRender(s *source, changed edit.Files) {
+	r := s.app.Rendered
+	if r == nil || !r.Source.Chart {
+		return
+	}
+	run := path.Join(r.Source.Post(), "run")
+	if _, made := changed[run]; made {
+		chart := s.place(app.Pos{File: r.Source.Dir})
+		c.say("road: hint: what the values of chart %s cannot say is in %s: helm install NAME %s --post-renderer %s",
+			app.ChartName(s.app.Files()[path.Join(r.Source.Dir, "Chart.yaml")]), s.place(app.Pos{File: r.Source.Post()}), chart, s.place(app.Pos{File: run}))
+	}
 }
 
 // step applies one step in memory, so that the next sees its edits.

@@ -43,8 +43,10 @@ func (s *source) place(p app.Pos) string {
 		dir = filepath.Dir(dir)
 	}
 	file := filepath.FromSlash(p.File)
-	if rel, err := filepath.Rel(filepath.FromSlash(s.app.Below), file); s.app.Below != "" && err == nil {
-		file = rel
+	if s.app != nil && s.app.Below != "" {
+		if rel, err := filepath.Rel(filepath.FromSlash(s.app.Below), file); err == nil {
+			file = rel
+		}
 	}
 	p.File = filepath.Join(dir, file)
 	return p.String()
@@ -115,7 +117,7 @@ func loadPath(path string) (*app.App, error) {
 	if err != nil {
 		hint := ""
 		if e := (*render.Error)(nil); errors.As(err, &e) {
-			hint = e.Hint
+			hint, err = e.Hint, errors.New(s.place(app.Pos{File: e.File, Line: e.Line})+": "+e.Message)
 		}
 		return nil, s.placed(&fault{BadInput, err, hint})
 	}

@@ -23,7 +23,7 @@ func (l *lifting) places(w *wish) []try {
 	tries := append(l.imagePlaces(w), l.valuePlaces(w)...)
 	own := w.edit.Set.Path[len(w.obj.Within):]
 	var last []try
-	spots := r.Spots(w.obj, w.edit.Set.Path)
+	spots := r.Sites(w.obj, w.edit.Set.Path)
 	if name, ok := l.madeHere(w); ok {
 		// What the last kustomization brings is none of the base's business: others
 		// may use it too.
@@ -48,7 +48,7 @@ func (l *lifting) places(w *wish) []try {
 }
 
 // spot writes a wish where its place stands in a file.
-func (l *lifting) spot(w *wish, s app.Spot) try {
+func (l *lifting) spot(w *wish, s app.Site) try {
 	set := *w.edit.Set
 	set.Doc, set.Path = s.Doc, s.Path
 	return func(files edit.Files) (edit.Files, bool) { return with(files, edit.Edit{File: s.File, Set: &set}) }

@@ -37,10 +37,11 @@ type Place struct {
 
 // NewKeys reads a chart's keys. base is what the chart gives as it is.
 func NewKeys(t *Tree, s Source, base *Result) (*Keys, error) {
-	values, named, err := Values(t, s)
+	a, err := ask(Request{Files: t.Files, Source: s, Values: true})
 	if err != nil {
 		return nil, err
 	}
+	values, named := a.Values, a.Named
 	k := &Keys{t: t, s: s, base: base, leaves: map[string]any{}, places: map[string][]Place{}}
 	k.list(nil, values)
 	for _, n := range named {
@@ -144,7 +145,7 @@ func (k *Keys) find(key []string) []Place {
 	s.Values = append(slices.Clone(s.Values), name)
 	t := &Tree{Files: maps.Clone(k.t.Files)}
 	t.Files[name] = text
-	r, err := helm(t, s)
+	r, err := Render(t, s)
 	if err != nil {
 		return nil
 	}

@@ -1,6 +1,8 @@
 // Package render makes of a kustomization or a Helm chart the objects that a
-// cluster would get, with the libraries of the two. It reads files and nothing
-// else: no network, no plugins, no other program is run.
+// cluster would get. The libraries of the two do it (package build), in a program
+// of its own, road-render: they are large, and every other command of road would
+// pay for them with its memory. It reads files and nothing else: no network, no
+// plugins.
 //
 // It says of every object which file it comes from, so that package app can name
 // the place where its owner would change it.
@@ -91,35 +93,10 @@ func (e *Error) Error() string {
 	return fmt.Sprintf("%s:%d: %s", e.File, e.Line, e.Message)
 }
 
-// Render renders a source from the files of a tree.
-func Render(t *Tree, s Source) (*Result, error) {
-	if !s.Chart {
-		return kustomize(t, s, s.Dir)
+// String names a source.
+func (s Source) String() string {
+	if s.Chart {
+		return "chart " + s.Dir
 	}
-	r, err := helm(t, s)
-	if err != nil || t.Kustomization(s.Post()) == "" {
-		return r, err
-	}
-	post, err := kustomize(t.with(path.Join(s.Post(), Rendered), r.Stream()), s, s.Post())
-	if err != nil {
-		return nil, err
-	}
-	for i := range post.Objects {
-		o := &post.Objects[i]
-		if o.From == path.Join(s.Post(), Rendered) {
-			o.From, o.Template = "", r.template(o)
-		}
-	}
-	post.Hooks, post.Ignored = r.Hooks, r.Ignored
-	return post, nil
-}
-
-// template finds the template of an object that the post-renderer may have changed.
-func (r *Result) template(o *Object) string {
-	for _, c := range r.Objects {
-		if c.Kind == o.Kind && c.Name == o.Name {
-			return c.Template
-		}
-	}
-	return ""
+	return "kustomization " + s.Dir
 }

@@ -7,11 +7,8 @@ import (
 	"io/fs"
 	"maps"
 	"path"
-	"path/filepath"
 	"slices"
 	"strings"
-
-	"sigs.k8s.io/kustomize/kyaml/filesys"
 )
 
 // maxFile is the size in bytes above which a file is not read.
@@ -22,6 +19,7 @@ const maxFile = 10 << 20
 type Tree struct {
 	Files map[string][]byte // slash-separated names; what was read from Disk is added
 	Disk  fs.FS             // nil: there is nothing but Files
+	Root  string            // the folder that Disk is, for who renders; "" for none
 }
 
 // NewTree gives a tree of the files and, behind them, of a disk, which may be nil.
@@ -29,8 +27,8 @@ func NewTree(files map[string][]byte, disk fs.FS) *Tree {
 	return &Tree{Files: maps.Clone(files), Disk: disk}
 }
 
-// with gives the tree with one file more, which is not kept with the others.
-func (t *Tree) with(name string, content []byte) *Tree {
+// With gives the tree with one file more, which is not kept with the others.
+func (t *Tree) With(name string, content []byte) *Tree {
 	return &Tree{Files: map[string][]byte{name: content}, Disk: under{t}}
 }
 
@@ -120,8 +118,8 @@ func (t *Tree) Kustomization(dir string) string {
 	return ""
 }
 
-// below lists the regular files below a folder, sorted.
-func (t *Tree) below(dir string) []string {
+// Below lists the regular files below a folder, sorted.
+func (t *Tree) Below(dir string) []string {
 	names := map[string]bool{}
 	for f := range t.Files {
 		if dir == "." || strings.HasPrefix(f, dir+"/") {
@@ -142,66 +140,4 @@ func (t *Tree) below(dir string) []string {
 		})
 	}
 	return slices.Sorted(maps.Keys(names))
-}
-
-// A view is a Tree as kustomize's library reads it: below /, and read only.
-type view struct {
-	filesys.FileSystem // panics for what a build does not do
-	t                  *Tree
-	top                string // the kustomization that is built
-	read               []string
-	fault              error // the first thing that is wrong with what was read
-}
-
-func local(name string) string {
-	name = strings.TrimPrefix(path.Clean("/"+filepath.ToSlash(name)), "/")
-	if name == "" {
-		return "."
-	}
-	return name
-}
-
-func (v *view) IsDir(name string) bool  { return v.t.IsDir(local(name)) }
-func (v *view) Exists(name string) bool { return v.t.Has(local(name)) || v.IsDir(name) }
-
-func (v *view) CleanedAbs(name string) (filesys.ConfirmedDir, string, error) {
-	l := local(name)
-	switch {
-	case v.t.IsDir(l):
-		return filesys.ConfirmedDir(path.Join("/", l)), "", nil
-	case v.t.Has(l):
-		return filesys.ConfirmedDir(path.Join("/", path.Dir(l))), path.Base(l), nil
-	}
-	return "", "", fmt.Errorf("%s: no such file", l)
-}
-
-// ReadFile gives a file. A kustomization is looked through first: nothing that is
-// not here is asked for, which the library would look for in the network.
-func (v *view) ReadFile(name string) ([]byte, error) {
-	l := local(name)
-	b, err := v.t.ReadFile(l)
-	if err != nil || !isKustomization(l) {
-		return b, err
-	}
-	if !slices.Contains(v.read, l) {
-		v.read = append(v.read, l)
-	}
-	if err := v.t.closed(l, b); err != nil {
-		if v.fault == nil {
-			v.fault = err
-		}
-		return nil, err
-	}
-	if l == v.top {
-		return withOrigins(b)
-	}
-	return b, nil
-}
-
-func isKustomization(name string) bool {
-	switch path.Base(name) {
-	case "kustomization.yaml", "kustomization.yml", "Kustomization":
-		return true
-	}
-	return false
 }

@@ -57,9 +57,9 @@ func Remaining(a *app.App, edits []edit.Edit, leftOut map[string]string) []edit.
 func blame(a *app.App, now []lift.Refused, leftOut map[string]string) []*edit.Refused {
 	var refused []*edit.Refused
 	for _, r := range now {
-		for _, id := range owners(r.Edit, a) {
-			if _, known := leftOut[id]; !known {
-				leftOut[id] = strings.TrimSuffix(r.Error()+" ("+r.Hint+")", " ()")
+		for _, u := range owners(r.Edit, a) {
+			if _, known := leftOut[u.workload]; !known {
+				leftOut[u.workload] = strings.TrimSuffix(r.Error()+" ("+r.Hint+")", " ()")
 			}
 		}
 		refused = append(refused, r.Refused)

@@ -1,9 +1,8 @@
-package render
+package build
 
 import (
 	"bytes"
 	"cmp"
-	"fmt"
 	"maps"
 	"path"
 	"regexp"
@@ -20,7 +19,8 @@ import (
 	"helm.sh/helm/v4/pkg/engine"
 	releaseutil "helm.sh/helm/v4/pkg/release/v1/util"
 
-	"go.yaml.in/yaml/v3"
+	"road/internal/render"
+
 	k8syaml "sigs.k8s.io/yaml"
 )
 
@@ -31,7 +31,7 @@ const kubeVersion = "v1.37.0"
 const hook = "helm.sh/hook"
 
 // helm renders a chart as helm template does, without a cluster.
-func helm(t *Tree, s Source) (*Result, error) {
+func helm(t *render.Tree, s render.Source) (*render.Result, error) {
 	c, err := load(t, s)
 	if err != nil {
 		return nil, err
@@ -43,16 +43,16 @@ func helm(t *Tree, s Source) (*Result, error) {
 	e := engine.Engine{CustomTemplateFuncs: steady()}
 	out, err := e.Render(c, values)
 	if err != nil {
-		return nil, s.templateFault(c.Name(), err)
+		return nil, templateFault(s, c.Name(), err)
 	}
-	r := &Result{Source: s}
+	r := &render.Result{Source: s}
 	for _, name := range slices.Sorted(maps.Keys(out)) {
 		_, file, _ := strings.Cut(name, "/")
 		file = path.Join(s.Dir, file)
 		if strings.HasSuffix(file, "NOTES.txt") || strings.HasPrefix(path.Base(file), "_") || strings.TrimSpace(out[name]) == "" {
 			continue
 		}
-		if err := r.add(file, out[name]); err != nil {
+		if err := add(r, file, out[name]); err != nil {
 			return nil, err
 		}
 	}
@@ -60,7 +60,7 @@ func helm(t *Tree, s Source) (*Result, error) {
 }
 
 // add takes in the objects that one template gave.
-func (r *Result) add(file, text string) error {
+func add(r *render.Result, file, text string) error {
 	parts := releaseutil.SplitManifests(text)
 	for i := range len(parts) {
 		part := parts["manifest-"+strconv.Itoa(i)]
@@ -74,14 +74,14 @@ func (r *Result) add(file, text string) error {
 			} `json:"metadata"`
 		}
 		if err := k8syaml.Unmarshal([]byte(part), &head); err != nil {
-			return &Error{file, 1, "renders to what is not YAML: " + clean(err), "mend the template, or give the values that it needs with helm: in road.yaml"}
+			return &render.Error{file, 1, "renders to what is not YAML: " + clean(err), "mend the template, or give the values that it needs with helm: in road.yaml"}
 		}
 		switch events, isHook := head.Metadata.Annotations[hook]; {
 		case isHook && !strings.Contains(events, "test"):
 			r.Hooks = append(r.Hooks, file)
 		case isHook, head.Kind == "":
 		default:
-			r.Objects = append(r.Objects, Object{Text: []byte(part), APIVersion: head.APIVersion, Kind: head.Kind,
+			r.Objects = append(r.Objects, render.Object{Text: []byte(part), APIVersion: head.APIVersion, Kind: head.Kind,
 				Name: head.Metadata.Name, Namespace: head.Metadata.Namespace, Template: file})
 		}
 	}
@@ -89,20 +89,20 @@ func (r *Result) add(file, text string) error {
 }
 
 // load reads the chart, without what its .helmignore names.
-func load(t *Tree, s Source) (*chart.Chart, error) {
-	ignored := t.ignored(s.Dir)
+func load(t *render.Tree, s render.Source) (*chart.Chart, error) {
+	ignored := ignored(t, s.Dir)
 	var files []*archive.BufferedFile
-	for _, name := range t.below(s.Dir) {
+	for _, name := range t.Below(s.Dir) {
 		rel := strings.TrimPrefix(name, s.Dir+"/")
 		if s.Dir == "." {
 			rel = name
 		}
-		if strings.HasPrefix(rel, PostRender+"/") || ignored(rel) {
+		if strings.HasPrefix(rel, render.PostRender+"/") || ignored(rel) {
 			continue
 		}
 		b, err := t.ReadFile(name)
 		if err != nil {
-			return nil, &Error{File: name, Message: "cannot be read: " + err.Error()}
+			return nil, &render.Error{File: name, Message: "cannot be read: " + err.Error()}
 		}
 		files = append(files, &archive.BufferedFile{Name: rel, Data: bytes.TrimPrefix(b, []byte("\ufeff"))})
 	}
@@ -112,14 +112,14 @@ func load(t *Tree, s Source) (*chart.Chart, error) {
 		err = c.Validate()
 	}
 	if err != nil {
-		return nil, &Error{about, 1, "not a chart: " + clean(err), "helm lint " + s.Dir + " says more"}
+		return nil, &render.Error{about, 1, "not a chart: " + clean(err), "helm lint " + s.Dir + " says more"}
 	}
 	if c.Metadata.Type == "library" {
-		return nil, &Error{about, 1, "a library chart makes no objects", "give the chart that uses it"}
+		return nil, &render.Error{about, 1, "a library chart makes no objects", "give the chart that uses it"}
 	}
 	for _, d := range c.Metadata.Dependencies {
 		if !slices.ContainsFunc(c.Dependencies(), func(sub *chart.Chart) bool { return sub.Name() == d.Name }) {
-			return nil, &Error{about, lineOf(t, about, d.Name), "the dependency " + d.Name + " is not in charts/, and road does not ask the network",
+			return nil, &render.Error{about, lineOf(t, about, d.Name), "the dependency " + d.Name + " is not in charts/, and road does not ask the network",
 				"helm dependency build " + s.Dir}
 		}
 	}
@@ -127,7 +127,7 @@ func load(t *Tree, s Source) (*chart.Chart, error) {
 }
 
 // lineOf finds the first line of a file that holds a word.
-func lineOf(t *Tree, file, word string) int {
+func lineOf(t *render.Tree, file, word string) int {
 	b, _ := t.ReadFile(file)
 	before, _, found := bytes.Cut(b, []byte(word))
 	if !found {
@@ -137,22 +137,22 @@ func lineOf(t *Tree, file, word string) int {
 }
 
 // renderValues puts the chart's values and the given ones together.
-func renderValues(t *Tree, s Source, c *chart.Chart) (common.Values, error) {
+func renderValues(t *render.Tree, s render.Source, c *chart.Chart) (common.Values, error) {
 	values := map[string]any{}
 	for _, name := range s.Values {
 		b, err := t.ReadFile(name)
 		if err != nil {
-			return nil, &Error{File: name, Message: "the values cannot be read", Hint: "name a file of the folder under helm: values: in road.yaml"}
+			return nil, &render.Error{File: name, Message: "the values cannot be read", Hint: "name a file of the folder under helm: values: in road.yaml"}
 		}
 		more, err := loader.LoadValues(bytes.NewReader(b))
 		if err != nil {
-			return nil, &Error{name, 1, "not values: " + clean(err), ""}
+			return nil, &render.Error{name, 1, "not values: " + clean(err), ""}
 		}
 		values = loader.MergeMaps(values, more)
 	}
 	about := path.Join(s.Dir, "Chart.yaml")
 	if err := chartutil.ProcessDependencies(c, values); err != nil {
-		return nil, &Error{about, 1, "the chart's dependencies do not fit: " + clean(err), ""}
+		return nil, &render.Error{about, 1, "the chart's dependencies do not fit: " + clean(err), ""}
 	}
 	kube, err := common.ParseKubeVersion(kubeVersion)
 	if err != nil {
@@ -164,7 +164,7 @@ func renderValues(t *Tree, s Source, c *chart.Chart) (common.Values, error) {
 	remote := bytes.Contains(c.Schema, []byte("://"))
 	out, err := commonutil.ToRenderValuesWithSchemaValidation(c, values, release, caps, remote)
 	if err != nil {
-		return nil, &Error{path.Join(s.Dir, "values.yaml"), 1, clean(err), ""}
+		return nil, &render.Error{path.Join(s.Dir, "values.yaml"), 1, clean(err), ""}
 	}
 	return out, nil
 }
@@ -172,8 +172,8 @@ func renderValues(t *Tree, s Source, c *chart.Chart) (common.Values, error) {
 var templatePlace = regexp.MustCompile(`([\w.-]+(?:/[\w.-]+)*/templates/[^:\s()]+):(\d+)`)
 
 // templateFault finds the place in a template that an error of the engine names.
-func (s Source) templateFault(name string, err error) error {
-	e := &Error{path.Join(s.Dir, "Chart.yaml"), 1, "helm cannot render it: " + clean(err), "give the values that it needs with helm: {values: [FILE]} in road.yaml"}
+func templateFault(s render.Source, name string, err error) error {
+	e := &render.Error{path.Join(s.Dir, "Chart.yaml"), 1, "helm cannot render it: " + clean(err), "give the values that it needs with helm: {values: [FILE]} in road.yaml"}
 	if m := templatePlace.FindStringSubmatch(err.Error()); m != nil {
 		e.File = path.Join(s.Dir, strings.TrimPrefix(m[1], name+"/"))
 		e.Line, _ = strconv.Atoi(m[2])
@@ -181,9 +181,8 @@ func (s Source) templateFault(name string, err error) error {
 	return e
 }
 
-// Values gives what the templates of a chart see as .Values, as one node tree of
-// mappings, and the names that stand in its templates alone.
-func Values(t *Tree, s Source) (map[string]any, []string, error) {
+// values gives what the templates of a chart see as .Values, and the names that stand in its templates alone.
+func values(t *render.Tree, s render.Source) (map[string]any, []string, error) {
 	c, err := load(t, s)
 	if err != nil {
 		return nil, nil, err
@@ -207,19 +206,3 @@ func Values(t *Tree, s Source) (map[string]any, []string, error) {
 }
 
 var valueName = regexp.MustCompile(`\.Values\.([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)`)
-
-// ChartName reads the name in a Chart.yaml, "" where it has none.
-func ChartName(content []byte) string {
-	var about struct {
-		Name string `yaml:"name"`
-	}
-	_ = yaml.Unmarshal(content, &about) // what is wrong with it is said when it is rendered
-	return about.Name
-}
-
-func (s Source) String() string {
-	if s.Chart {
-		return fmt.Sprintf("chart %s", s.Dir)
-	}
-	return "kustomization " + s.Dir
-}

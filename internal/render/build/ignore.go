@@ -1,4 +1,4 @@
-package render
+package build
 
 import (
 	"bytes"
@@ -7,11 +7,13 @@ import (
 	"strings"
 	"time"
 
+	"road/internal/render"
+
 	"helm.sh/helm/v4/pkg/ignore"
 )
 
 // ignored reads the .helmignore of a chart.
-func (t *Tree) ignored(dir string) func(name string) bool {
+func ignored(t *render.Tree, dir string) func(name string) bool {
 	rules := ignore.Empty()
 	if b, err := t.ReadFile(path.Join(dir, ignore.HelmIgnore)); err == nil {
 		if r, err := ignore.Parse(bytes.NewReader(b)); err == nil {

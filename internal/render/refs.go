@@ -1,0 +1,99 @@
+package render
+
+import (
+	"path"
+	"slices"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// A Ref is a file or folder that a kustomization names.
+type Ref struct {
+	Name string
+	Line int
+}
+
+// Named lists what a kustomization names: files, folders and, among them, what
+// lies elsewhere.
+func Named(doc *yaml.Node) []Ref {
+	var out []Ref
+	add := func(n *yaml.Node) {
+		n = follow(n)
+		if n != nil && n.Kind == yaml.ScalarNode && n.Value != "" && !strings.Contains(n.Value, "\n") {
+			out = append(out, Ref{n.Value, n.Line})
+		}
+	}
+	for _, key := range []string{"resources", "bases", "components", "crds", "configurations", "generators", "transformers", "validators", "patchesStrategicMerge"} {
+		for _, item := range Items(Value(doc, key)) {
+			add(item)
+		}
+	}
+	for _, key := range []string{"patches", "patchesJson6902", "replacements"} {
+		for _, item := range Items(Value(doc, key)) {
+			add(Value(item, "path"))
+		}
+	}
+	add(Value(Value(doc, "openapi"), "path"))
+	for _, key := range []string{"configMapGenerator", "secretGenerator"} {
+		for _, item := range Items(Value(doc, key)) {
+			add(Value(item, "env"))
+			for _, f := range Items(Value(item, "envs")) {
+				add(f)
+			}
+			for _, f := range Items(Value(item, "files")) {
+				if f = follow(f); f != nil && f.Kind == yaml.ScalarNode {
+					_, name, keyed := strings.Cut(f.Value, "=")
+					if !keyed {
+						name = f.Value
+					}
+					out = append(out, Ref{name, f.Line})
+				}
+			}
+		}
+	}
+	return out
+}
+
+// Refs lists the files and folders that a kustomization names, relative to the
+// top of the tree; those that lead out of it begin with "..".
+func Refs(name string, content []byte) []string {
+	var doc yaml.Node
+	if err := yaml.Unmarshal(content, &doc); err != nil || len(doc.Content) == 0 {
+		return nil
+	}
+	var out []string
+	for _, r := range Named(doc.Content[0]) {
+		if !strings.Contains(r.Name, "://") && !path.IsAbs(r.Name) {
+			out = append(out, path.Join(path.Dir(name), r.Name))
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+func follow(n *yaml.Node) *yaml.Node {
+	for n != nil && n.Kind == yaml.AliasNode {
+		n = n.Alias
+	}
+	return n
+}
+
+// Value gives the value of a key of a mapping, nil for none.
+func Value(n *yaml.Node, key string) *yaml.Node {
+	n = follow(n)
+	for i := 0; n != nil && n.Kind == yaml.MappingNode && i+1 < len(n.Content); i += 2 {
+		if n.Content[i].Value == key {
+			return follow(n.Content[i+1])
+		}
+	}
+	return nil
+}
+
+// Items gives the items of a list.
+func Items(n *yaml.Node) []*yaml.Node {
+	if n = follow(n); n != nil && n.Kind == yaml.SequenceNode {
+		return n.Content
+	}
+	return nil
+}
