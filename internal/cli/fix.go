@@ -155,10 +155,10 @@ func (c *command) fixAll(src *source, ch chosen, seen *app.Seen, write bool) err
 
 // postRender says how to use what changes a chart beside its values.
 func (c *command) postRender(s *source, changed edit.Files) {
-	r := s.app.Rendered
-	if r == nil || !r.Source.Chart {
+	if s.app == nil || s.app.Rendered == nil || !s.app.Rendered.Source.Chart {
 		return
 	}
+	r := s.app.Rendered
 	run := path.Join(r.Source.Post(), "run")
 	if _, made := changed[run]; made {
 		chart := s.place(app.Pos{File: r.Source.Dir})
