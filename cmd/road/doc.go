@@ -135,7 +135,9 @@ Walk works on a copy. --write brings what the done steps changed back to PATH at
 the end; --commit makes one git commit for each of them instead, whose message
 says what changed, what it prevents with the lines that show it, and what stays
 open. Files keep their owner and mode. Nothing is overwritten that changed since
-the copy was made.
+the copy was made. While a walk that brings back goes on, another of the same
+folder is refused; commits in one repository wait for each other. An application
+that keeps data is started once more at the end, on empty volumes.
 
 --commit refuses, before anything runs, a PATH in no git repository or in the
 middle of a merge or rebase, an owner without a name in git's configuration, and

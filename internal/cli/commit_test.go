@@ -340,3 +340,21 @@ func TestLock(t *testing.T) {
 		t.Errorf("interrupted: %v", err)
 	}
 }
+
+// TestKeeperRefusesASecond refuses to begin what would end in finding the files
+// changed by the walk before it.
+func TestKeeperRefusesASecond(t *testing.T) {
+	k, _, _ := brought(t, true)
+	k.source.app = &app.App{Root: k.root, Config: &app.Config{}, Seen: &app.Seen{}}
+	k.now = time.Now
+	for _, commit := range []bool{false, true} {
+		first, err := k.run.keeper(!commit, commit)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := k.run.keeper(true, false); err == nil || !strings.Contains(err.Error(), "another road walks") || statusOf(err) != BadInput {
+			t.Errorf("a second walk of the folder: %v", err)
+		}
+		first.held.Close()
+	}
+}
