@@ -27,6 +27,7 @@ type walker struct {
 	refs      map[string]string // image name to its Ref at 1.0
 	book      *book
 	peaceful  bool            // no attacks
+	slowest   time.Duration   // what all checks took at 1.0
 	noHTTP    map[string]bool // inferred checks of ports that do not speak HTTP
 	beside    *beside
 	standings []standing // the application at the stops that were attacked
@@ -293,6 +294,13 @@ func (w *walker) ready(ctx context.Context, a *app.App, dep sandbox.Deployment) 
 	return late
 }
 
+// Without a readiness probe a server counts as ready long before it answers, so
+// how long its checks may take is learned at 1.0, where it gets more time.
+const (
+	firstSettle = 6 // times Options.Settle
+	slowness    = 4 // times what all checks took at 1.0: others run beside later stops
+)
+
 // checks asks the application in the lane whether it works.
 func (w *walker) checks(ctx context.Context, l *lane, stop *Stop) (Works, []app.Check) {
 	list := l.app.Config.Checks
@@ -303,7 +311,11 @@ func (w *walker) checks(ctx context.Context, l *lane, stop *Stop) (Works, []app.
 		w.tell(stop, CheckDone{stop.Number, works.Checks[0]})
 	}
 	done := w.phase(stop, Checking, &stop.Parts.Checks, "")
-	c := &checker{app: l.app, dep: l.serving, refs: w.refs, mask: w.mask, settle: w.o.Settle}
+	c := &checker{app: l.app, dep: l.serving, refs: w.refs, mask: w.mask, settle: max(w.o.Settle, slowness*w.slowest)}
+	if stop.Number == 1 {
+		c.settle = firstSettle * w.o.Settle
+	}
+	begun := time.Now()
 	var failed []app.Check
 	for _, check := range list {
 		check = w.unguess(check)
@@ -323,6 +335,9 @@ func (w *walker) checks(ctx context.Context, l *lane, stop *Stop) (Works, []app.
 	if ctx.Err() != nil {
 		done(false, "interrupted")
 		return works, failed
+	}
+	if stop.Number == 1 && len(failed) == 0 {
+		w.slowest = time.Since(begun)
 	}
 	done(len(failed) == 0, fmt.Sprintf("%d of %d pass", len(works.Checks)-len(failed), len(works.Checks)))
 	return works, failed
