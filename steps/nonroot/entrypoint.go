@@ -41,16 +41,12 @@ func dropsTo(a *app.App, img *app.Image, known accounts) *app.Account {
 }
 
 // fixScripts gives the edits of the scripts that the image starts with: who is not
-// root can go on as nobody else. Where it changes owners a user may have no need to:
-// that goes only where a run showed that it was refused. What stands where
-// only root comes by stays.
+// root can go on as nobody else, and gives nothing away that he does not have; on a
+// volume, which is root's, he is refused. What stands where only root comes by stays.
 func fixScripts(a *app.App, b *build) []edit.Edit {
-	owns := slices.ContainsFunc(b.inside(a), func(in witness) bool {
-		return slices.ContainsFunc(in.Denied, func(d app.Denied) bool { return d.What == "own" })
-	})
 	var edits []edit.Edit
 	for _, s := range a.Scripts(b.image.Build) {
-		acts := slices.DeleteFunc(s.RootActs(), func(act app.RootAct) bool { return act.Guarded || !act.Drop && !owns })
+		acts := slices.DeleteFunc(s.RootActs(), func(act app.RootAct) bool { return act.Guarded })
 		if len(acts) == 0 {
 			continue
 		}

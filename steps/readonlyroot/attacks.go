@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"regexp"
 	"slices"
 	"strings"
 	"syscall"
@@ -161,7 +162,8 @@ func denied(err error) (step.Outcome, error) {
 const marker = "#!/bin/sh\n# the attacker was here\n"
 
 // overwriteAppBinary renames a file over the program of the container's first
-// process, as an update would be put in place while it runs.
+// process, as an update would be put in place while it runs. Where that is refused
+// and an interpreter runs, it is the application's own code that is replaced.
 func overwriteAppBinary(ctx context.Context, s *sandbox.Scene) (step.Outcome, error) {
 	list, err := s.Node.Processes()
 	if err != nil {
@@ -174,25 +176,79 @@ func overwriteAppBinary(ctx context.Context, s *sandbox.Scene) (step.Outcome, er
 	if !path.IsAbs(first.Exe) {
 		return step.Outcome{}, fmt.Errorf("the program of process %d has no name: %q", first.PID, first.Exe)
 	}
-	saved := first.Exe + ".road"
-	err = s.Foothold.Code(ctx, probe.Write, probe.WriteArgs{Path: saved, Data: []byte(marker), Mode: 0o755}, nil)
+	out, err := overwrite(ctx, s, first.Exe)
+	code := codeFile(s, list)
+	if err != nil || out.Verdict == step.Succeeded || code == "" {
+		return out, err
+	}
+	own, err := overwrite(ctx, s, code)
+	if err == nil && own.Verdict == step.Blocked {
+		own.Evidence = out.Evidence + "\n" + own.Evidence
+	}
+	return own, err
+}
+
+// codeFile gives the file of the application's own that an interpreter was started
+// with, "" for none: the last word behind an interpreter that is a file of code
+// in the container, or names a module of Python's there.
+func codeFile(s *sandbox.Scene, list []sandbox.Process) string {
+	c := step.Container(s)
+	if c == nil {
+		return ""
+	}
+	work := c.Spec.WorkingDir
+	if work == "" {
+		work = s.App.Seen.Images[c.Spec.Image].WorkingDir
+	}
+	for _, p := range list {
+		if !interpreter.MatchString(path.Base(p.Exe)) {
+			continue
+		}
+		words := strings.Fields(p.Command)
+		for i := len(words) - 1; i > 0; i-- { // the script's own words come last
+			module, _, _ := strings.Cut(words[i], ":")
+			for _, name := range []string{words[i], strings.ReplaceAll(module, ".", "/") + ".py"} {
+				if !path.IsAbs(name) {
+					name = path.Join("/", work, name)
+				}
+				if !codeName.MatchString(name) || step.OnVolume(s.App, c, path.Dir(name)) {
+					continue
+				}
+				if _, err := s.Node.ReadFile(name, 1); err == nil {
+					return name
+				}
+			}
+		}
+	}
+	return ""
+}
+
+var (
+	interpreter = regexp.MustCompile(`^(python|ruby|node|perl|php|java|bash|dash|sh$)`)
+	codeName    = regexp.MustCompile(`\.(py|rb|js|mjs|cjs|ts|pl|php|jar|sh)$`)
+)
+
+// overwrite renames a file over another and looks at it from the node.
+func overwrite(ctx context.Context, s *sandbox.Scene, name string) (step.Outcome, error) {
+	saved := name + ".road"
+	err := s.Foothold.Code(ctx, probe.Write, probe.WriteArgs{Path: saved, Data: []byte(marker), Mode: 0o755}, nil)
 	if err == nil {
-		if err = s.Foothold.Code(ctx, probe.Rename, probe.FromTo{From: saved, To: first.Exe}, nil); err != nil {
+		if err = s.Foothold.Code(ctx, probe.Rename, probe.FromTo{From: saved, To: name}, nil); err != nil {
 			err = errors.Join(err, s.Foothold.Code(context.WithoutCancel(ctx), probe.Remove, probe.Path{Path: saved}, nil))
 		}
 	}
 	if err != nil && step.Denied(err) == "" {
 		return step.Outcome{}, err
 	}
-	now, readErr := s.Node.ReadFile(first.Exe, int64(len(marker)))
+	now, readErr := s.Node.ReadFile(name, int64(len(marker)))
 	if readErr != nil {
 		return step.Outcome{}, readErr
 	}
-	f, statErr := s.Node.Stat(first.Exe)
+	f, statErr := s.Node.Stat(name)
 	if statErr != nil {
 		return step.Outcome{}, statErr
 	}
-	return judgeOverwrite(err, bytes.Equal(now, []byte(marker)), step.Listing(first.Exe, f))
+	return judgeOverwrite(err, bytes.Equal(now, []byte(marker)), step.Listing(name, f))
 }
 
 // judgeOverwrite says what the refusal and the bytes on the node mean.
