@@ -78,6 +78,21 @@ restricted-v2 would have it, so that the walk shows whether the application bear
 that. Names and ingress are those of OpenShift in network policies; user namespaces
 are left out, since such users do not fit into one.
 
+# Kustomizations and charts
+
+A kustomization or a Helm chart in PATH is rendered by the libraries of kustomize
+and Helm (the program road-render beside road), with no network and no plugins. Where
+PATH holds several, give the folder of one, or say which in road.yaml:
+
+	kustomization: overlays/prod
+	helm: {chart: chart, release: web, namespace: web, values: [values-prod.yaml]}
+
+A fix lands where its owner would put it: an images: entry, a patch that has the
+field, the base, else a new patch; in values.yaml where a key of it reaches the
+field and nothing else, found by rendering with it, else in post-render/ beside the
+chart, with the line of helm install that uses it. Templates are never edited. What
+was written is rendered again and has to mean what was meant.
+
 # What a run shows
 
 Learn says what each container was seen to need: directories that it writes, ports,

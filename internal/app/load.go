@@ -103,7 +103,7 @@ func (l *loader) load() error {
 		return err
 	}
 	a.Config = config
-	files := []file{}
+	var files []file
 	if s := l.pick(); s == nil {
 		files = l.parse()
 	} else if files, err = l.render(*s); err != nil {

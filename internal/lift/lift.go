@@ -75,7 +75,6 @@ type wish struct {
 	edit edit.Edit
 	obj  *app.Object
 	keys []string // the differences that it makes
-	want any      // what stands at its path in the end
 }
 
 // plain does the edits of files that are what they are: Dockerfiles, new files and

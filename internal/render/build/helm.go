@@ -3,6 +3,7 @@ package build
 import (
 	"bytes"
 	"cmp"
+	"context"
 	"maps"
 	"path"
 	"regexp"
@@ -41,7 +42,7 @@ func helm(t *render.Tree, s render.Source) (*render.Result, error) {
 		return nil, err
 	}
 	e := engine.Engine{CustomTemplateFuncs: steady()}
-	out, err := e.Render(c, values)
+	out, err := e.RenderWithContext(context.Background(), c, values)
 	if err != nil {
 		return nil, templateFault(s, c.Name(), err)
 	}
@@ -74,7 +75,7 @@ func add(r *render.Result, file, text string) error {
 			} `json:"metadata"`
 		}
 		if err := k8syaml.Unmarshal([]byte(part), &head); err != nil {
-			return &render.Error{file, 1, "renders to what is not YAML: " + clean(err), "mend the template, or give the values that it needs with helm: in road.yaml"}
+			return &render.Error{File: file, Line: 1, Message: "renders to what is not YAML: " + clean(err), Hint: "mend the template, or give the values that it needs with helm: in road.yaml"}
 		}
 		switch events, isHook := head.Metadata.Annotations[hook]; {
 		case isHook && !strings.Contains(events, "test"):
@@ -112,15 +113,15 @@ func load(t *render.Tree, s render.Source) (*chart.Chart, error) {
 		err = c.Validate()
 	}
 	if err != nil {
-		return nil, &render.Error{about, 1, "not a chart: " + clean(err), "helm lint " + s.Dir + " says more"}
+		return nil, &render.Error{File: about, Line: 1, Message: "not a chart: " + clean(err), Hint: "helm lint " + s.Dir + " says more"}
 	}
 	if c.Metadata.Type == "library" {
-		return nil, &render.Error{about, 1, "a library chart makes no objects", "give the chart that uses it"}
+		return nil, &render.Error{File: about, Line: 1, Message: "a library chart makes no objects", Hint: "give the chart that uses it"}
 	}
 	for _, d := range c.Metadata.Dependencies {
 		if !slices.ContainsFunc(c.Dependencies(), func(sub *chart.Chart) bool { return sub.Name() == d.Name }) {
-			return nil, &render.Error{about, lineOf(t, about, d.Name), "the dependency " + d.Name + " is not in charts/, and road does not ask the network",
-				"helm dependency build " + s.Dir}
+			return nil, &render.Error{File: about, Line: lineOf(t, about, d.Name), Message: "the dependency " + d.Name + " is not in charts/, and road does not ask the network",
+				Hint: "helm dependency build " + s.Dir}
 		}
 	}
 	return c, nil
@@ -146,13 +147,13 @@ func renderValues(t *render.Tree, s render.Source, c *chart.Chart) (common.Value
 		}
 		more, err := loader.LoadValues(bytes.NewReader(b))
 		if err != nil {
-			return nil, &render.Error{name, 1, "not values: " + clean(err), ""}
+			return nil, &render.Error{File: name, Line: 1, Message: "not values: " + clean(err)}
 		}
 		values = loader.MergeMaps(values, more)
 	}
 	about := path.Join(s.Dir, "Chart.yaml")
 	if err := chartutil.ProcessDependencies(c, values); err != nil {
-		return nil, &render.Error{about, 1, "the chart's dependencies do not fit: " + clean(err), ""}
+		return nil, &render.Error{File: about, Line: 1, Message: "the chart's dependencies do not fit: " + clean(err)}
 	}
 	kube, err := common.ParseKubeVersion(kubeVersion)
 	if err != nil {
@@ -164,7 +165,7 @@ func renderValues(t *render.Tree, s render.Source, c *chart.Chart) (common.Value
 	remote := bytes.Contains(c.Schema, []byte("://"))
 	out, err := commonutil.ToRenderValuesWithSchemaValidation(c, values, release, caps, remote)
 	if err != nil {
-		return nil, &render.Error{path.Join(s.Dir, "values.yaml"), 1, clean(err), ""}
+		return nil, &render.Error{File: path.Join(s.Dir, "values.yaml"), Line: 1, Message: clean(err)}
 	}
 	return out, nil
 }
@@ -173,7 +174,7 @@ var templatePlace = regexp.MustCompile(`([\w.-]+(?:/[\w.-]+)*/templates/[^:\s()]
 
 // templateFault finds the place in a template that an error of the engine names.
 func templateFault(s render.Source, name string, err error) error {
-	e := &render.Error{path.Join(s.Dir, "Chart.yaml"), 1, "helm cannot render it: " + clean(err), "give the values that it needs with helm: {values: [FILE]} in road.yaml"}
+	e := &render.Error{File: path.Join(s.Dir, "Chart.yaml"), Line: 1, Message: "helm cannot render it: " + clean(err), Hint: "give the values that it needs with helm: {values: [FILE]} in road.yaml"}
 	if m := templatePlace.FindStringSubmatch(err.Error()); m != nil {
 		e.File = path.Join(s.Dir, strings.TrimPrefix(m[1], name+"/"))
 		e.Line, _ = strconv.Atoi(m[2])

@@ -89,7 +89,7 @@ func closed(t *render.Tree, name string, b []byte) error {
 	top := doc.Content[0]
 	for _, key := range []string{"helmCharts", "helmChartInflationGenerator"} {
 		if n := render.Value(top, key); n != nil {
-			return &render.Error{name, n.Line, key + " needs helm to be run, which road does not do", "render the chart into a file and list that under resources"}
+			return &render.Error{File: name, Line: n.Line, Message: key + " needs helm to be run, which road does not do", Hint: "render the chart into a file and list that under resources"}
 		}
 	}
 	for _, r := range render.Named(top) {
@@ -98,11 +98,11 @@ func closed(t *render.Tree, name string, b []byte) error {
 			strings.HasPrefix(r.Name, "github.com/")
 		switch {
 		case remote:
-			return &render.Error{name, r.Line, r.Name + " lies in the network, which road does not ask", "copy it into the folder and name the copy"}
+			return &render.Error{File: name, Line: r.Line, Message: r.Name + " lies in the network, which road does not ask", Hint: "copy it into the folder and name the copy"}
 		case strings.HasPrefix(file, "..") || path.IsAbs(r.Name):
-			return &render.Error{name, r.Line, r.Name + " leads out of the folder", "give road the folder that holds both"}
+			return &render.Error{File: name, Line: r.Line, Message: r.Name + " leads out of the folder", Hint: "give road the folder that holds both"}
 		case !t.Has(file) && !t.IsDir(file):
-			return &render.Error{name, r.Line, r.Name + " is not there", "mend the entry or add the file"}
+			return &render.Error{File: name, Line: r.Line, Message: r.Name + " is not there", Hint: "mend the entry or add the file"}
 		}
 	}
 	return plugins(t, name, top)
@@ -118,7 +118,7 @@ func plugins(t *render.Tree, name string, top *yaml.Node) error {
 				text = b
 			}
 			if bytes.Contains(text, []byte("://")) {
-				return &render.Error{name, item.Line, fmt.Sprintf("what is listed under %s names the network, which road does not ask", key), "use files instead"}
+				return &render.Error{File: name, Line: item.Line, Message: fmt.Sprintf("what is listed under %s names the network, which road does not ask", key), Hint: "use files instead"}
 			}
 		}
 	}
