@@ -70,8 +70,9 @@ func needsOf(a *app.App, c *app.Container) needs {
 	return n
 }
 
-// temporary are directories in which nobody looks for what he did not put there.
-var temporary = []string{"/tmp", "/var/tmp"}
+// temporary are directories in which nobody looks for what he did not put there:
+// in /var/log lie the logs of the image's build, some of them root's alone.
+var temporary = []string{"/tmp", "/var/tmp", "/var/log"}
 
 // covered says whether dir is one of dirs or lies below one.
 func covered(dirs []string, dir string) bool {

@@ -23,7 +23,7 @@ import (
 // What the StatefulSet controller and the API server's admission add to a pod.
 func TestAdmitted(t *testing.T) {
 	no, yes := false, true
-	d := &deployment{app: &app.App{Objects: []*app.Object{
+	d := &deployment{app: &app.App{Config: &app.Config{}, Objects: []*app.Object{
 		{Kind: "ServiceAccount", Name: "quiet", Typed: &corev1.ServiceAccount{AutomountServiceAccountToken: &no}},
 		{Kind: "ServiceAccount", Name: "quiet", Namespace: "other", Typed: &corev1.ServiceAccount{AutomountServiceAccountToken: &yes}},
 	}}}
