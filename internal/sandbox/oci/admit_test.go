@@ -113,7 +113,7 @@ func TestTargetPorts(t *testing.T) {
 // What was published ends with the deployment: the next stop wants the port.
 func TestSandboxPublishEndsWithTheDeployment(t *testing.T) {
 	e := engineFor(t)
-	a := &app.App{Objects: []*app.Object{{Kind: "Service", Name: "web", Typed: &corev1.Service{Spec: corev1.ServiceSpec{Ports: []corev1.ServicePort{{Port: 80}}}}}}}
+	a := &app.App{Config: &app.Config{}, Objects: []*app.Object{{Kind: "Service", Name: "web", Typed: &corev1.Service{Spec: corev1.ServiceSpec{Ports: []corev1.ServicePort{{Port: 80}}}}}}}
 	d, err := e.Deploy(t.Context(), a, sandbox.DeployOptions{})
 	if err != nil {
 		t.Fatal(err)
