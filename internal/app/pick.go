@@ -43,9 +43,9 @@ func (l *loader) pick() *render.Source {
 	case slices.Contains(kustomizations, top):
 		return &render.Source{Dir: top}
 	case slices.Contains(charts, top):
-		return &render.Source{Dir: top, Chart: true, Namespace: c.Namespace}
+		return &render.Source{Dir: top, Chart: true, Namespace: c.Namespace, Minor: c.Target.Minor}
 	case len(charts) == 1 && len(kustomizations) == 0 && !l.loose(nil, charts):
-		return &render.Source{Dir: charts[0], Chart: true, Namespace: c.Namespace}
+		return &render.Source{Dir: charts[0], Chart: true, Namespace: c.Namespace, Minor: c.Target.Minor}
 	}
 	tops := l.tops(kustomizations)
 	if len(tops) == 0 || len(charts) > 0 || l.loose(kustomizations, nil) {
@@ -66,7 +66,8 @@ func (l *loader) chart(h *HelmConfig) *render.Source {
 	if _, charts := l.sources(); dir == "" && len(charts) == 1 {
 		dir = charts[0]
 	}
-	return &render.Source{Dir: cmp.Or(dir, "."), Chart: true, Release: h.Release, Namespace: cmp.Or(h.Namespace, l.app.Config.Namespace), Values: h.Values}
+	return &render.Source{Dir: cmp.Or(dir, "."), Chart: true, Release: h.Release, Namespace: cmp.Or(h.Namespace, l.app.Config.Namespace),
+		Values: h.Values, Minor: l.app.Config.Target.Minor}
 }
 
 // sources lists the folders of kustomizations and of charts, without those that

@@ -47,6 +47,9 @@ func (l *loader) render(s render.Source) ([]file, error) {
 	for _, h := range slices.Compact(r.Hooks) {
 		a.Problems = append(a.Problems, Problem{Pos{File: h}, "a hook, which Helm runs at a time of its own: it is no part of what is checked and run", ""})
 	}
+	for _, n := range r.Notes {
+		a.Problems = append(a.Problems, Problem{Pos{File: n.File, Line: n.Line}, n.Message, n.Hint})
+	}
 	content := r.Stream()
 	f := file{name: s.File(), content: content}
 	f.docs, f.err = Documents(content)

@@ -141,6 +141,7 @@ func (k *Keys) find(key []string) []Place {
 		return nil
 	}
 	s := k.s
+	s.Probing = true
 	name := path.Join(s.Dir, probeFile)
 	s.Values = append(slices.Clone(s.Values), name)
 	t := &Tree{Files: maps.Clone(k.t.Files)}

@@ -24,6 +24,8 @@ type Source struct {
 	Release   string   // name of the release; default: that of the chart
 	Namespace string   // of the release; default: "default"
 	Values    []string // files with values, the last wins; relative to the top of the files
+	Minor     int      // of the Kubernetes 1.x that the chart is told of; default: the newest
+	Probing   bool     // the values are not held against the schema: it may refuse what only asks where a key goes
 }
 
 // PostRender is the folder in a chart's own whose kustomization changes what the
@@ -51,7 +53,7 @@ type Result struct {
 	Objects []Object
 	Tops    []string // the kustomizations that were built, in the order in which they were read
 	Hooks   []string // templates whose objects Helm runs at its own times and that are left out
-	Ignored []string // what else of the source is left out and why
+	Notes   []Error  // what was passed by otherwise
 }
 
 // An Object is one rendered object.

@@ -7,6 +7,8 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"log"
+	"log/slog"
 	"os"
 	"path"
 
@@ -15,8 +17,11 @@ import (
 
 func init() { render.Here = Answer }
 
-// Serve answers requests, one a line, until there are no more.
+// Serve answers requests, one a line, until there are no more. The libraries log
+// values, and one may be a password: what is wrong comes back in answers.
 func Serve(in io.Reader, out io.Writer) error {
+	slog.SetDefault(slog.New(slog.DiscardHandler))
+	log.SetOutput(io.Discard)
 	r := bufio.NewReader(in)
 	e := json.NewEncoder(out)
 	for {
@@ -85,7 +90,7 @@ func Render(t *render.Tree, s render.Source) (*render.Result, error) {
 			o.From, o.Template = "", templateOf(r, o)
 		}
 	}
-	post.Hooks, post.Ignored = r.Hooks, r.Ignored
+	post.Hooks, post.Notes = r.Hooks, r.Notes
 	return post, nil
 }
 

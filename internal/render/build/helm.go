@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"fmt"
 	"maps"
 	"path"
 	"regexp"
@@ -25,8 +26,9 @@ import (
 	k8syaml "sigs.k8s.io/yaml"
 )
 
-// kubeVersion is what charts are told the cluster is.
-const kubeVersion = "v1.37.0"
+// latest is the minor version of Kubernetes that charts are told of where the
+// source names none.
+const latest = 37
 
 // hook is the annotation of objects that Helm runs at times of its own.
 const hook = "helm.sh/hook"
@@ -37,7 +39,7 @@ func helm(t *render.Tree, s render.Source) (*render.Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	values, err := renderValues(t, s, c)
+	values, notes, err := renderValues(t, s, c)
 	if err != nil {
 		return nil, err
 	}
@@ -46,7 +48,7 @@ func helm(t *render.Tree, s render.Source) (*render.Result, error) {
 	if err != nil {
 		return nil, templateFault(s, c.Name(), err)
 	}
-	r := &render.Result{Source: s}
+	r := &render.Result{Source: s, Notes: notes}
 	for _, name := range slices.Sorted(maps.Keys(out)) {
 		_, file, _ := strings.Cut(name, "/")
 		file = path.Join(s.Dir, file)
@@ -138,36 +140,63 @@ func lineOf(t *render.Tree, file, word string) int {
 }
 
 // renderValues puts the chart's values and the given ones together.
-func renderValues(t *render.Tree, s render.Source, c *chart.Chart) (common.Values, error) {
+func renderValues(t *render.Tree, s render.Source, c *chart.Chart) (common.Values, []render.Error, error) {
 	values := map[string]any{}
 	for _, name := range s.Values {
 		b, err := t.ReadFile(name)
 		if err != nil {
-			return nil, &render.Error{File: name, Message: "the values cannot be read", Hint: "name a file of the folder under helm: values: in road.yaml"}
+			return nil, nil, &render.Error{File: name, Message: "the values cannot be read", Hint: "name a file of the folder under helm: values: in road.yaml"}
 		}
 		more, err := loader.LoadValues(bytes.NewReader(b))
 		if err != nil {
-			return nil, &render.Error{File: name, Line: 1, Message: "not values: " + clean(err)}
+			return nil, nil, &render.Error{File: name, Line: 1, Message: "not values: " + clean(err)}
 		}
 		values = loader.MergeMaps(values, more)
 	}
 	about := path.Join(s.Dir, "Chart.yaml")
 	if err := chartutil.ProcessDependencies(c, values); err != nil {
-		return nil, &render.Error{File: about, Line: 1, Message: "the chart's dependencies do not fit: " + clean(err)}
+		return nil, nil, &render.Error{File: about, Line: 1, Message: "the chart's dependencies do not fit: " + clean(err)}
 	}
-	kube, err := common.ParseKubeVersion(kubeVersion)
+	kube, err := cluster(t, s, c)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	caps := &common.Capabilities{KubeVersion: *kube, APIVersions: common.DefaultVersionSet, HelmVersion: common.DefaultCapabilities.HelmVersion}
 	release := common.ReleaseOptions{Name: cmp.Or(s.Release, c.Name()), Namespace: cmp.Or(s.Namespace, "default"), Revision: 1, IsInstall: true}
-	// A schema may name another one in the network.
-	remote := bytes.Contains(c.Schema, []byte("://"))
-	out, err := commonutil.ToRenderValuesWithSchemaValidation(c, values, release, caps, remote)
+	const elsewhere = true // helm's own look at the schemas asks the network
+	out, err := commonutil.ToRenderValuesWithSchemaValidation(c, values, release, caps, elsewhere)
 	if err != nil {
-		return nil, &render.Error{File: path.Join(s.Dir, "values.yaml"), Line: 1, Message: clean(err)}
+		return nil, nil, &render.Error{File: path.Join(s.Dir, "values.yaml"), Line: 1, Message: clean(err)}
 	}
-	return out, nil
+	if s.Probing {
+		return out, nil, nil
+	}
+	notes, err := validate(s.Dir, c, mapping(out["Values"]))
+	return out, notes, err
+}
+
+// cluster is what the chart is told of the cluster, which must be one that it is
+// for.
+func cluster(t *render.Tree, s render.Source, c *chart.Chart) (*common.KubeVersion, error) {
+	kube, err := common.ParseKubeVersion(fmt.Sprintf("v1.%d.0", cmp.Or(s.Minor, latest)))
+	if err != nil {
+		return nil, err
+	}
+	if want := c.Metadata.KubeVersion; want != "" && !chartutil.IsCompatibleRange(want, kube.String()) {
+		about := path.Join(s.Dir, "Chart.yaml")
+		return nil, &render.Error{File: about, Line: lineOf(t, about, "kubeVersion"), Message: fmt.Sprintf("the chart is for Kubernetes %s, and the target is 1.%s", want, kube.Minor),
+			Hint: `name the clusters' version in road.yaml: target: {kubernetes: "1.33"}`}
+	}
+	return kube, nil
+}
+
+// mapping gives values as the mapping that they are.
+func mapping(v any) map[string]any {
+	if v, ok := v.(common.Values); ok {
+		return v
+	}
+	m, _ := v.(map[string]any)
+	return m
 }
 
 var templatePlace = regexp.MustCompile(`([\w.-]+(?:/[\w.-]+)*/templates/[^:\s()]+):(\d+)`)
@@ -188,14 +217,9 @@ func values(t *render.Tree, s render.Source) (map[string]any, []string, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	all, err := renderValues(t, s, c)
+	all, _, err := renderValues(t, s, c)
 	if err != nil {
 		return nil, nil, err
-	}
-	v, _ := all["Values"].(common.Values)
-	if v == nil {
-		m, _ := all["Values"].(map[string]any)
-		v = m
 	}
 	named := map[string]bool{}
 	for _, f := range c.Templates {
@@ -203,7 +227,7 @@ func values(t *render.Tree, s render.Source) (map[string]any, []string, error) {
 			named[string(m[1])] = true
 		}
 	}
-	return v, slices.Sorted(maps.Keys(named)), nil
+	return mapping(all["Values"]), slices.Sorted(maps.Keys(named)), nil
 }
 
 var valueName = regexp.MustCompile(`\.Values\.([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)`)
