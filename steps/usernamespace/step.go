@@ -160,9 +160,15 @@ func firstOf(w *app.Workload) string {
 	return first
 }
 
-// weaken gives every pod the node's users back, in memory.
+// weaken gives every pod the node's users back, in memory. An unmasked /proc goes
+// with those of its own.
 func weaken(a *app.App) {
 	for _, w := range a.Workloads {
 		w.Pod.HostUsers = nil
+		for c := range w.Containers() {
+			if sc := c.Spec.SecurityContext; sc != nil {
+				sc.ProcMount = nil
+			}
+		}
 	}
 }

@@ -35,3 +35,17 @@ func TestContradictions(t *testing.T) {
 		}
 	}
 }
+
+// TestWeakenUnmasked leaves a pod that the API server takes: an unmasked /proc is
+// only for users of one's own.
+func TestWeakenUnmasked(t *testing.T) {
+	a, err := app.LoadFiles("test", map[string][]byte{"pod.yaml": []byte("apiVersion: v1\nkind: Pod\nmetadata: {name: p}\n" +
+		"spec: {hostUsers: false, containers: [{name: c, image: i, securityContext: {procMount: Unmasked}}]}\n")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	Step.Weaken(a)
+	if p := a.Workloads[0].Pod; p.HostUsers != nil || p.Containers[0].SecurityContext.ProcMount != nil {
+		t.Errorf("%v, %v", p.HostUsers, p.Containers[0].SecurityContext.ProcMount)
+	}
+}

@@ -14,8 +14,9 @@ import (
 
 // makeNamespaces makes the ipc and uts namespaces (and the network's, where none
 // is given) that the pod's containers share, pins them by bind mounts and sets
-// their sysctls. Those of a pod with users of its own came with them. A cluster's pause container does no more than that, but for
-// process namespaces: see startPause.
+// their sysctls. Those of a pod with users of its own came with them. A cluster's
+// pause container does no more than that, but for process namespaces: see
+// startPause.
 func (p *Pod) makeNamespaces() error {
 	sysctls, err := p.sysctls()
 	if err != nil {

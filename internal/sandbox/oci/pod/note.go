@@ -37,7 +37,10 @@ func (p *Pod) noteUnsupported() {
 		if sc := c.SecurityContext; sc != nil {
 			p.noteSecurity("container "+c.Name+": ", sc.AppArmorProfile, sc.SELinuxOptions)
 			if privileged(sc) {
-				p.note("container %s: privileged, but the host's device nodes are left out, and /proc/sys, /sys and the cgroups are read-only, because they are the host's own", c.Name)
+				p.notePrivileged(c.Name)
+			}
+			if unmasked(sc) && p.o.UserNS == nil {
+				p.note("container %s: procMount: /proc is masked, because it has the host's own settings", c.Name)
 			}
 		}
 		if c.TTY {
@@ -47,6 +50,14 @@ func (p *Pod) noteUnsupported() {
 			p.note("container %s: volumeDevices are left out", c.Name)
 		}
 	}
+}
+
+func (p *Pod) notePrivileged(container string) {
+	hidden := ", and /sys and the cgroups are read-only"
+	if p.o.UserNS == nil {
+		hidden = ", /sys and the cgroups are read-only, and /proc is masked as in any container"
+	}
+	p.note("container %s: privileged, but the host's device nodes are left out%s, because they are the host's own", container, hidden)
 }
 
 func (p *Pod) noteSecurity(where string, a *corev1.AppArmorProfile, se *corev1.SELinuxOptions) {

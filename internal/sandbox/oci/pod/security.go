@@ -113,6 +113,10 @@ func verifyEscalation(sc *corev1.SecurityContext) error {
 
 func privileged(sc *corev1.SecurityContext) bool { return sc.Privileged != nil && *sc.Privileged }
 
+func unmasked(sc *corev1.SecurityContext) bool {
+	return sc.ProcMount != nil && *sc.ProcMount == corev1.UnmaskedProcMount
+}
+
 // noNewPrivileges is set only where allowPrivilegeEscalation says so.
 func noNewPrivileges(sc *corev1.SecurityContext) bool {
 	return sc.AllowPrivilegeEscalation != nil && !*sc.AllowPrivilegeEscalation
@@ -159,11 +163,13 @@ func capabilities(sc *corev1.SecurityContext) ([]string, error) {
 // hostCapabilities act on the host's kernel as a whole, whatever namespaces and
 // control groups there are around who has them: to load a module, to start another
 // kernel, to set the clock, to reach ports and memory, to mount /proc anew and
-// write its settings, to open files by handle, to trace the kernel. The host is
-// the user's own machine, so no container gets them.
+// write its settings, to open files by handle, to trace the kernel, to make files
+// that nobody can remove. The host is the user's own machine, so no container gets
+// them.
 var hostCapabilities = []string{
 	"CAP_SYS_MODULE", "CAP_SYS_BOOT", "CAP_SYS_TIME", "CAP_SYS_RAWIO",
 	"CAP_SYS_ADMIN", "CAP_DAC_READ_SEARCH", "CAP_BPF", "CAP_PERFMON", "CAP_SYSLOG",
+	"CAP_LINUX_IMMUTABLE",
 }
 
 // keepHostOut takes the host's capabilities out of a set, and says which were there.

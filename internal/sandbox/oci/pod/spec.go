@@ -48,11 +48,10 @@ func (a *attempt) bundleSpec(img *ocispec.ImageConfig, env []corev1.EnvVar, ms [
 	r.Devices = s.Linux.Resources.Devices
 	s.Linux.Resources = r
 	s.Mounts = merge(s.Mounts, ms)
-	if privileged(sc) {
-		// A cluster leaves these writable. Here they are the kernel settings of the
-		// machine that the user sits at, so they are not.
-		s.Linux.MaskedPaths, s.Linux.ReadonlyPaths = nil, []string{"/proc/sys", "/proc/sysrq-trigger"}
-	} else if sc.ProcMount != nil && *sc.ProcMount == corev1.UnmaskedProcMount {
+	if p.o.UserNS != nil && (privileged(sc) || unmasked(sc)) {
+		// A cluster opens /proc to a privileged container of the host's users too.
+		// Here it has the settings of the machine that the user sits at, so only
+		// users who own none of them get it.
 		s.Linux.MaskedPaths, s.Linux.ReadonlyPaths = nil, nil
 	}
 	if !p.cgroup.unified {

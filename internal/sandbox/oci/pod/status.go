@@ -10,7 +10,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// A Phase is where a container is in its life, by the API's names.
+// A Phase is a container's state, named as in the Kubernetes API.
 type Phase string
 
 // The phases of a container.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 
 	"road/internal/sandbox/oci/world"
@@ -17,12 +18,18 @@ import (
 // HasUserNS says whether a pod asks for a user namespace of its own.
 func HasUserNS(s *corev1.PodSpec) bool { return s.HostUsers != nil && !*s.HostUsers }
 
-// checkUsers refuses what the API server refuses beside hostUsers: false.
+// checkUsers refuses what the API server refuses beside hostUsers: false, and what
+// it refuses without.
 func checkUsers(s *corev1.PodSpec) error {
-	if !HasUserNS(s) {
-		return nil
-	}
 	var errs []error
+	if !HasUserNS(s) {
+		for _, c := range slices.Concat(s.InitContainers, s.Containers) {
+			if c.SecurityContext != nil && unmasked(c.SecurityContext) {
+				errs = append(errs, fmt.Errorf("container %s: securityContext.procMount: Invalid value: \"Unmasked\": `hostUsers` must be false to use `Unmasked`", c.Name))
+			}
+		}
+		return errors.Join(errs...)
+	}
 	for _, f := range []struct {
 		field string
 		set   bool
@@ -31,7 +38,7 @@ func checkUsers(s *corev1.PodSpec) error {
 			errs = append(errs, fmt.Errorf("spec.%s: Forbidden: when `hostUsers` is false", f.field))
 		}
 	}
-	for _, c := range append(append([]corev1.Container(nil), s.InitContainers...), s.Containers...) {
+	for _, c := range slices.Concat(s.InitContainers, s.Containers) {
 		if len(c.VolumeDevices) > 0 {
 			errs = append(errs, fmt.Errorf("container %s: volumeDevices: Forbidden: when `hostUsers` is false", c.Name))
 		}

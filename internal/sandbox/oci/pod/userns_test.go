@@ -177,7 +177,8 @@ func TestSandboxUserNSClose(t *testing.T) {
 	}
 }
 
-// A pod must not ask for the host's namespaces beside users of its own.
+// A pod must not ask for the host's namespaces beside users of its own, nor for an
+// unmasked /proc with the host's users.
 func TestUserNSForbids(t *testing.T) {
 	for field, spec := range map[string]corev1.PodSpec{"hostNetwork": {HostNetwork: true}, "hostPID": {HostPID: true}, "hostIPC": {HostIPC: true}} {
 		if err := checkUsers(&spec); err != nil {
@@ -186,6 +187,17 @@ func TestUserNSForbids(t *testing.T) {
 		spec.HostUsers = ptr(false)
 		if err := checkUsers(&spec); err == nil || err.Error() != "spec."+field+": Forbidden: when `hostUsers` is false" {
 			t.Errorf("%s: %v", field, err)
+		}
+	}
+	for _, c := range []corev1.PodSpec{
+		{Containers: []corev1.Container{{Name: "a", SecurityContext: &corev1.SecurityContext{ProcMount: ptr(corev1.UnmaskedProcMount)}}}},
+		{InitContainers: []corev1.Container{{Name: "a", SecurityContext: &corev1.SecurityContext{ProcMount: ptr(corev1.UnmaskedProcMount)}}}},
+	} {
+		if err := checkUsers(&c); err == nil || !strings.HasPrefix(err.Error(), "container a: securityContext.procMount: Invalid value") {
+			t.Errorf("Unmasked: %v", err)
+		}
+		if c.HostUsers = ptr(false); checkUsers(&c) != nil {
+			t.Errorf("Unmasked with users of its own: %v", checkUsers(&c))
 		}
 	}
 }

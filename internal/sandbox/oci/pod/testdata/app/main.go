@@ -31,6 +31,7 @@ var commands = map[string]func(args []string) error{
 	":ls":      ls,
 	":stat":    stat,
 	":write":   write,
+	":open":    open,
 	":mkdir":   func(a []string) error { return os.MkdirAll(a[0], 0o755) },
 	":rm":      func(a []string) error { return os.Remove(a[0]) },
 	":chmod":   func(a []string) error { m, _ := strconv.ParseUint(a[1], 8, 32); return os.Chmod(a[0], os.FileMode(m)) },
@@ -127,6 +128,20 @@ func write(args []string) error {
 		fmt.Println("write:", err)
 	} else {
 		fmt.Println("wrote", args[0])
+	}
+	return nil
+}
+
+// open opens a file for writing, in both ways, and writes nothing; a failure is
+// told but does not end the program.
+func open(args []string) error {
+	for _, flag := range []int{os.O_WRONLY, os.O_RDWR} {
+		if f, err := os.OpenFile(args[0], flag|os.O_CREATE, 0o644); err == nil {
+			fmt.Println("opened", args[0])
+			return f.Close()
+		} else if flag == os.O_RDWR {
+			fmt.Println("open:", err)
+		}
 	}
 	return nil
 }
