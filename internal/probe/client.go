@@ -37,8 +37,8 @@ type Client struct {
 }
 
 // NewClient waits for the probe's first word on stream, for half a minute at
-// most: a runtime can hang in a container that its limits strangle. The client owns stream
-// from then on; closing it, here or elsewhere, ends the client.
+// most: a runtime can hang in a container that its limits strangle. The client
+// owns stream from then on; closing it, here or elsewhere, ends the client.
 func NewClient(stream io.ReadWriteCloser) (*Client, error) {
 	c := &Client{
 		stream:  stream,

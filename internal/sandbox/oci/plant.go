@@ -15,10 +15,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// plant gives a function that copies program onto the pod's volume, for the pod's
-// root, whoever that is on the node. The
-// container may write there, so the copy is made only where nothing is, and
-// nothing that the container puts there is followed.
+// plant gives a function that copies program onto the pod's volume, owned by the
+// pod's root, whoever that is on the node. The container may write there too, so
+// the copy is made only where nothing is, and no link is followed.
 func (m *member) plant(program string) func(sandbox.Helper) (*sandbox.Planted, error) {
 	return func(h sandbox.Helper) (*sandbox.Planted, error) {
 		if !filepath.IsLocal(h.Name) || filepath.Base(h.Name) != h.Name {

@@ -27,18 +27,26 @@ import (
 //  1. never the host itself, on any of its addresses, nor its loopback,
 //     link-local addresses, the metadata services of clouds, or what is no
 //     unicast address;
-//  2. a package mirror or proxy that the host's configuration or Options.Mirrors
-//     names, by address or by a name that resolved to it, on its own port, 80 or
-//     443, even where it has a private address;
+//  2. a package mirror of the host's, by address or by a name that resolved to
+//     it, on its own port, 80 or 443, even where it has a private address; builds
+//     reach in the same way what else the host's configuration or Options.Mirrors
+//     names. That is not for pods: a proxy leads on to wherever it can connect;
 //  3. no other private address, and none of the networks that the host is on;
 //  4. everything else: the internet.
 type egress struct {
-	self    []netip.Addr   // the host's addresses
-	onLink  []netip.Prefix // networks that the host reaches without a gateway
-	mirrors map[string][]uint16
+	self   []netip.Addr   // the host's addresses
+	onLink []netip.Prefix // networks that the host reaches without a gateway
 
-	mu      sync.Mutex
-	learned map[netip.Addr][]uint16 // addresses of mirrors, and their ports
+	mu        sync.Mutex
+	mirrors   hosts
+	forBuilds hosts
+}
+
+// hosts are some by name, with the ports that are open there, and the addresses
+// that they are known to have.
+type hosts struct {
+	names map[string][]uint16
+	addrs map[netip.Addr][]uint16
 }
 
 // never are ranges that rule 1 refuses.
@@ -59,12 +67,15 @@ func prefixes(s ...string) []netip.Prefix {
 
 // newEgress reads the host's addresses, networks and package configuration.
 func newEgress(w *world.World, mirrors []string) (*egress, error) {
-	e := &egress{mirrors: map[string][]uint16{}, learned: map[netip.Addr][]uint16{}}
+	e := &egress{}
 	if err := world.InNS(w.HostNet, e.readHost); err != nil {
 		return nil, fmt.Errorf("the host's network: %w", err)
 	}
-	for _, m := range append(hostMirrors("/etc/apt", os.Getenv), mirrors...) {
-		e.addMirror(m)
+	for _, m := range hostMirrors("/etc/apt", os.Getenv) {
+		e.mirrors.add(m)
+	}
+	for _, p := range append(hostProxies("/etc/apt", os.Getenv), mirrors...) {
+		e.forBuilds.add(p)
 	}
 	return e, nil
 }
@@ -102,8 +113,8 @@ func (e *egress) readHost() error {
 	return nil
 }
 
-// addMirror takes a URL, a host or host:port.
-func (e *egress) addMirror(m string) {
+// add takes a URL, a host or host:port.
+func (h *hosts) add(m string) {
 	if !strings.Contains(m, "//") {
 		m = "//" + m
 	}
@@ -116,28 +127,45 @@ func (e *egress) addMirror(m string) {
 		ports = append(ports, uint16(p))
 	}
 	if a, err := netip.ParseAddr(u.Hostname()); err == nil {
-		e.learned[a] = append(e.learned[a], ports...)
+		h.open(a, ports)
 		return
 	}
 	name := dns.CanonicalName(u.Hostname())
-	e.mirrors[name] = append(e.mirrors[name], ports...)
+	if h.names == nil {
+		h.names = map[string][]uint16{}
+	}
+	h.names[name] = append(h.names[name], ports...)
 }
 
-// learn remembers the addresses of a mirror, as the host's name servers gave them.
-func (e *egress) learn(name string, ips []netip.Addr) {
-	ports := e.mirrors[dns.CanonicalName(name)]
-	if len(ports) == 0 {
-		return
+func (h *hosts) open(a netip.Addr, ports []uint16) {
+	if h.addrs == nil {
+		h.addrs = map[netip.Addr][]uint16{}
 	}
+	for _, p := range ports {
+		if !slices.Contains(h.addrs[a], p) {
+			h.addrs[a] = append(h.addrs[a], p)
+		}
+	}
+}
+
+func (h *hosts) has(to netip.AddrPort) bool {
+	return slices.Contains(h.addrs[to.Addr().Unmap()], to.Port())
+}
+
+// learn remembers the addresses of a host, as the host's name servers gave them.
+func (e *egress) learn(name string, ips []netip.Addr) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	for _, ip := range ips {
-		e.learned[ip] = ports
+	for _, h := range []*hosts{&e.mirrors, &e.forBuilds} {
+		for _, ip := range ips {
+			h.open(ip, h.names[dns.CanonicalName(name)])
+		}
 	}
 }
 
-// refuse gives the reason why a connection may not leave, "" if it may.
-func (e *egress) refuse(to netip.AddrPort) string {
+// refuse gives the reason why a connection may not leave, "" if it may. Builds
+// come from the router; all others have addresses of their own.
+func (e *egress) refuse(from netip.Addr, to netip.AddrPort) string {
 	a := to.Addr().Unmap()
 	holds := func(p netip.Prefix) bool { return p.Contains(a) }
 	switch {
@@ -147,7 +175,7 @@ func (e *egress) refuse(to netip.AddrPort) string {
 		return "an address of the host"
 	case slices.ContainsFunc(never, holds):
 		return "not an address of the internet"
-	case e.isMirror(to):
+	case e.isMirror(to, from.Unmap() == routerUp):
 		return ""
 	case slices.ContainsFunc(private, holds):
 		return "a private address"
@@ -157,20 +185,43 @@ func (e *egress) refuse(to netip.AddrPort) string {
 	return ""
 }
 
-func (e *egress) isMirror(to netip.AddrPort) bool {
+func (e *egress) isMirror(to netip.AddrPort, build bool) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return slices.Contains(e.learned[to.Addr().Unmap()], to.Port())
+	return e.mirrors.has(to) || build && e.forBuilds.has(to)
+}
+
+// hostMirrors gives the URLs of the mirrors that this host's packages come from,
+// which are those in the images that are made here: from apt's configuration in
+// dir, and the one that the user has named.
+func hostMirrors(dir string, getenv func(string) string) []string {
+	found := aptURLs(dir, "sources.list", "sources.list.d/*.list", "sources.list.d/*.sources")
+	if m := getenv("ROAD_DEBIAN_MIRROR"); m != "" {
+		found = append(found, m)
+	}
+	return found
+}
+
+// hostProxies gives what else this host gets packages and modules through.
+func hostProxies(dir string, getenv func(string) string) []string {
+	found := aptURLs(dir, "apt.conf", "apt.conf.d/*")
+	for _, name := range []string{"http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "GOPROXY"} {
+		for part := range strings.FieldsFuncSeq(getenv(name), func(r rune) bool { return r == ',' || r == '|' }) {
+			if host, _, err := net.SplitHostPort(part); err == nil && host != "" || strings.Contains(part, "//") {
+				found = append(found, part)
+			}
+		}
+	}
+	return found
 }
 
 // aptURL finds the addresses of mirrors and proxies in apt's configuration.
 var aptURL = regexp.MustCompile(`https?://[^\s"';/]+`)
 
-// hostMirrors gives the URLs of the mirrors and proxies that this host uses: from
-// apt's configuration in dir and from the usual variables.
-func hostMirrors(dir string, getenv func(string) string) []string {
+// aptURLs finds them in the files of a directory.
+func aptURLs(dir string, patterns ...string) []string {
 	var found []string
-	for _, pattern := range []string{"sources.list", "sources.list.d/*.list", "sources.list.d/*.sources", "apt.conf", "apt.conf.d/*"} {
+	for _, pattern := range patterns {
 		names, _ := filepath.Glob(filepath.Join(dir, pattern)) // the patterns are right
 		for _, name := range names {
 			b, err := os.ReadFile(name)
@@ -181,13 +232,6 @@ func hostMirrors(dir string, getenv func(string) string) []string {
 				if t := strings.TrimSpace(line); !strings.HasPrefix(t, "#") && !strings.HasPrefix(t, "//") {
 					found = append(found, aptURL.FindAllString(t, -1)...)
 				}
-			}
-		}
-	}
-	for _, name := range []string{"http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "GOPROXY"} {
-		for part := range strings.FieldsFuncSeq(getenv(name), func(r rune) bool { return r == ',' || r == '|' }) {
-			if host, _, err := net.SplitHostPort(part); err == nil && host != "" || strings.Contains(part, "//") {
-				found = append(found, part)
 			}
 		}
 	}

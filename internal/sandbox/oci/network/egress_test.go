@@ -13,13 +13,14 @@ import (
 
 func TestEgress(t *testing.T) {
 	e := &egress{
-		self:    []netip.Addr{netip.MustParseAddr("127.0.0.1"), netip.MustParseAddr("203.0.113.7")},
-		onLink:  []netip.Prefix{netip.MustParsePrefix("203.0.113.0/24")},
-		mirrors: map[string][]uint16{},
-		learned: map[netip.Addr][]uint16{},
+		self:   []netip.Addr{netip.MustParseAddr("127.0.0.1"), netip.MustParseAddr("203.0.113.7")},
+		onLink: []netip.Prefix{netip.MustParsePrefix("203.0.113.0/24")},
 	}
-	e.addMirror("http://mirror.corp.example:8081/debian")
-	e.addMirror("10.9.9.9:3142")
+	e.mirrors.add("http://mirror.corp.example:8081/debian")
+	e.mirrors.add("10.9.9.9:3142")
+	e.forBuilds.add("http://proxy.corp.example:3128")
+	e.forBuilds.add("10.8.8.8:3128")
+	e.learn("proxy.corp.example.", []netip.Addr{netip.MustParseAddr("10.7.7.7")})
 	e.learn("mirror.corp.example.", []netip.Addr{netip.MustParseAddr("10.1.2.3"), netip.MustParseAddr("203.0.113.7")})
 	e.learn("intranet.corp.example.", []netip.Addr{netip.MustParseAddr("10.1.2.4")})
 	for to, allowed := range map[string]bool{
@@ -51,8 +52,17 @@ func TestEgress(t *testing.T) {
 		"[2001:db8::1]:80":     false,
 		"[::ffff:127.0.0.1]:1": false,
 	} {
-		if why := e.refuse(netip.MustParseAddrPort(to)); (why == "") != allowed {
-			t.Errorf("%s: %q, want allowed: %v", to, why, allowed)
+		for _, from := range []string{"10.244.0.9", "192.0.0.1"} {
+			if why := e.refuse(netip.MustParseAddr(from), netip.MustParseAddrPort(to)); (why == "") != allowed {
+				t.Errorf("%s to %s: %q, want allowed: %v", from, to, why, allowed)
+			}
+		}
+	}
+	for _, proxy := range []string{"10.7.7.7:3128", "10.8.8.8:3128", "10.8.8.8:80"} {
+		for from, allowed := range map[string]bool{"192.0.0.1": true, "10.244.0.9": false, "198.18.0.2": false} {
+			if why := e.refuse(netip.MustParseAddr(from), netip.MustParseAddrPort(proxy)); (why == "") != allowed {
+				t.Errorf("%s to the proxy %s: %q, want allowed: %v", from, proxy, why, allowed)
+			}
 		}
 	}
 }
@@ -74,14 +84,19 @@ func TestHostMirrors(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	env := map[string]string{"https_proxy": "http://p.example:3128", "GOPROXY": "https://g.example|direct,off"}
-	got := hostMirrors(dir, func(k string) string { return env[k] })
-	slices.Sort(got)
-	want := []string{"http://10.0.0.5:3142", "http://a.example", "http://c.example", "http://d.example",
-		"http://p.example:3128", "https://b.example:8443", "https://g.example"}
-	slices.Sort(want)
-	if d := cmp.Diff(want, got); d != "" {
-		t.Error(d)
+	env := map[string]string{"https_proxy": "http://p.example:3128", "GOPROXY": "https://g.example|direct,off", "ROAD_DEBIAN_MIRROR": "http://m.example:81/debian"}
+	for _, c := range []struct {
+		find func(string, func(string) string) []string
+		want []string
+	}{
+		{hostMirrors, []string{"http://a.example", "http://c.example", "http://d.example", "http://m.example:81/debian", "https://b.example:8443"}},
+		{hostProxies, []string{"http://10.0.0.5:3142", "http://p.example:3128", "https://g.example"}},
+	} {
+		got := c.find(dir, func(k string) string { return env[k] })
+		slices.Sort(got)
+		if d := cmp.Diff(c.want, got); d != "" {
+			t.Error(d)
+		}
 	}
 }
 

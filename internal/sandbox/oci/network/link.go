@@ -13,8 +13,8 @@ import (
 
 // routerSysctls make the world's namespace a router. Filters against forged
 // source addresses are off: a kernel has them off unless its distribution turns
-// them on, and what a forged address reaches is for an attack to find out. Refusals are always
-// told: by default a kernel keeps most of them to itself.
+// them on, and what a forged address reaches is for an attack to find out.
+// Refusals are always told: by default a kernel keeps most of them to itself.
 var routerSysctls = []struct{ name, value string }{
 	{"ipv4/ip_forward", "1"},
 	{"ipv4/conf/all/rp_filter", "0"},

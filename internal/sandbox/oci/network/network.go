@@ -45,9 +45,9 @@ var (
 
 // Options change what a network allows. The zero value is right for a walk.
 type Options struct {
-	// Mirrors are URLs or host names of package mirrors and registries that a
-	// build may reach on a private network of the host's, beside those that the
-	// host's own configuration names.
+	// Mirrors are URLs or host names of package mirrors and registries that builds
+	// may reach on a private network of the host's, beside those that the host's
+	// own configuration names.
 	Mirrors []string
 
 	// DNS is where cluster DNS is, with its port; the zero value is Kubernetes' own

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -492,6 +493,49 @@ func TestSandboxHostIsOutOfReach(t *testing.T) {
 	case at := <-accepted:
 		t.Errorf("the host was reached at %s", at)
 	default:
+	}
+}
+
+// What the host reaches only for builds, such as its proxy, no pod reaches. The
+// host plays it, as if it were a neighbour.
+func TestSandboxProxyIsForBuilds(t *testing.T) {
+	n := newNetwork(t)
+	a := attach(t, n, "default", "a")
+	l, err := n.world.ListenHost(soon(t), "tcp4", "0.0.0.0:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			io.WriteString(c, "the proxy\n")
+			c.Close()
+		}
+	}()
+	i := slices.IndexFunc(n.egress.self, func(a netip.Addr) bool { return !a.IsLoopback() && !a.IsLinkLocalUnicast() })
+	if i < 0 {
+		t.Fatal("the host has no address")
+	}
+	proxy := netip.AddrPortFrom(n.egress.self[i], uint16(l.Addr().(*net.TCPAddr).Port))
+	n.egress.self, n.egress.onLink = nil, []netip.Prefix{netip.PrefixFrom(proxy.Addr(), 32)}
+	n.egress.forBuilds.add(proxy.String())
+	hear := func(c net.Conn, err error) string {
+		if err != nil {
+			return ""
+		}
+		defer c.Close()
+		b, _ := io.ReadAll(c)
+		return string(b)
+	}
+	if got := hear(new(net.Dialer).DialContext(soon(t), "tcp", proxy.String())); got != "the proxy\n" {
+		t.Errorf("a build heard %q", got)
+	}
+	if got := hear(a.DialContext(soon(t), "tcp", proxy.String())); got != "" {
+		t.Errorf("a pod heard %q", got)
 	}
 }
 

@@ -105,7 +105,8 @@ func (n *Network) proxy(l net.Listener) {
 func (n *Network) letOut(c *net.TCPConn) {
 	defer c.Close()
 	to, err := originalDestination(c)
-	if err != nil || n.egress.refuse(to) != "" {
+	from, ferr := netip.ParseAddrPort(c.RemoteAddr().String())
+	if err != nil || ferr != nil || n.egress.refuse(from.Addr(), to) != "" {
 		c.SetLinger(0) // a reset says no, an end could be an answer
 		return
 	}
