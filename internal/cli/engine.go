@@ -59,7 +59,8 @@ func engineMain() { oci.Main() }
 // nothing before withEngine may do more than read.
 func withEngine(ctx context.Context, o engineOptions, f func(ctx context.Context, e sandbox.Engine, dir string) error) (err error) {
 	if !oci.Inside() {
-		status, err := oci.Enter(oci.EnterOptions{Detach: o.detach, Ready: o.told})
+		status, err := oci.Enter(oci.EnterOptions{Detach: o.detach, Ready: o.told,
+			Note: func(err error) { complain(os.Stderr, "note", err.Error()) }})
 		if err != nil {
 			return err
 		}

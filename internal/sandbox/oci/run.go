@@ -18,12 +18,13 @@ func Inside() bool { return world.Inside() != nil }
 type EnterOptions struct {
 	Detach bool                  // the world outlives this process; see world.Options
 	Ready  func(json.RawMessage) // told what the worker gave to Ready
+	Note   func(error)           // told what dead worlds left for good; may be nil
 }
 
 // Enter runs this program again, with the same arguments, inside a world, and
 // gives its exit status.
 func Enter(o EnterOptions) (status int, err error) {
-	status, err = world.Enter(world.Options{Detach: o.Detach, Ready: o.Ready})
+	status, err = world.Enter(world.Options{Detach: o.Detach, Ready: o.Ready, Note: o.Note})
 	if errors.Is(err, world.ErrNotRoot) {
 		return 0, &sandbox.HostError{Err: err, Hint: "run it with sudo: network namespaces, overlay mounts and cgroups need root"}
 	}
@@ -37,11 +38,11 @@ func Ready(info any) error { return world.Inside().Ready(info) }
 type Run = world.Run
 
 // Runs lists the living worlds, oldest first, after removing what dead ones left.
+// What cannot be removed is for the next Enter to tell: those that live can be
+// ended all the same.
 func Runs(context.Context) ([]Run, error) {
 	state := world.StateDir()
-	if _, err := world.Sweep(state); err != nil {
-		return nil, err
-	}
+	_, _ = world.Sweep(state)
 	return world.List(state)
 }
 

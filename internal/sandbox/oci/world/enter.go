@@ -32,6 +32,10 @@ type Options struct {
 
 	// Ready is called, with what the worker gave to Ready, before Enter goes on.
 	Ready func(info json.RawMessage)
+
+	// Note is told what could not be removed of dead runs, which keeps nobody from
+	// making a new one; may be nil.
+	Note func(error)
 }
 
 // ErrNotRoot says that only root can make a world.
@@ -44,7 +48,8 @@ var ErrNotRoot = errors.New("a sandbox needs root")
 //
 // Signals: SIGTERM and SIGHUP are passed on, and so is SIGINT unless the terminal
 // has sent it to the worker itself. The second SIGINT or SIGTERM ends the world
-// at once, with status 130. When this process dies, the world dies with it, unless it is detached.
+// at once, with status 130. When this process dies, the world dies with it,
+// unless it is detached.
 func Enter(o Options) (status int, err error) {
 	if os.Geteuid() != 0 {
 		return 0, ErrNotRoot
@@ -56,8 +61,8 @@ func Enter(o Options) (status int, err error) {
 	if err != nil {
 		return 0, err
 	}
-	if _, err := Sweep(state); err != nil {
-		return 0, err
+	if _, err := Sweep(state); err != nil && o.Note != nil {
+		o.Note(err)
 	}
 	run, err := newRun(state)
 	if err != nil {

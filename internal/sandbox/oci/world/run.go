@@ -158,8 +158,31 @@ func removeAll(dir string, deadline time.Time) error {
 		if err == nil || time.Now().After(deadline) {
 			return err
 		}
+		if errors.Is(err, fs.ErrPermission) {
+			release(dir)
+		}
 		time.Sleep(2 * time.Millisecond)
 	}
+}
+
+// release takes away from what is below a directory the flags of chattr(1) that
+// keep even root from removing it. What it cannot do, removing tells.
+func release(dir string) {
+	const held = unix.STATX_ATTR_IMMUTABLE | unix.STATX_ATTR_APPEND // as in FS_IOC_GETFLAGS
+	_ = filepath.WalkDir(dir, func(name string, d fs.DirEntry, err error) error {
+		if err != nil || !d.IsDir() && !d.Type().IsRegular() {
+			return nil
+		}
+		fd, err := unix.Open(name, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+		if err != nil {
+			return nil
+		}
+		defer unix.Close(fd)
+		if flags, err := unix.IoctlGetUint32(fd, unix.FS_IOC_GETFLAGS); err == nil && flags&held != 0 {
+			_ = unix.IoctlSetPointerInt(fd, unix.FS_IOC_SETFLAGS, int(flags&^held))
+		}
+		return nil
+	})
 }
 
 // lockNew makes and locks a lock file, nil if someone else was faster.

@@ -31,6 +31,7 @@ func play(name string) int {
 		State:  os.Getenv("ROAD_TEST_STATE"),
 		Detach: name == "detached" || name == "detached-fails",
 		Ready:  func(info json.RawMessage) { fmt.Printf("ready %s\n", info) },
+		Note:   func(err error) { fmt.Println("note:", err) },
 	}
 	status, err := Enter(o)
 	if err != nil {
