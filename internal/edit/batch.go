@@ -180,6 +180,7 @@ func (e *editing) round(tasks []*task) {
 	}
 	e.facts = map[*yaml.Node]*facts{}
 	t := newText(e.b)
+	t.findComments(e.docs)
 	var splices []splice
 	var fine []*task
 	for _, s := range tasks {
@@ -198,7 +199,7 @@ func (e *editing) round(tasks []*task) {
 		e.round(fine)
 		return
 	}
-	if len(splices) == 0 || e.takes(splices) {
+	if len(splices) == 0 || e.takes(t, splices) {
 		return
 	}
 	e.docs, _ = app.Documents(e.b)
@@ -211,8 +212,9 @@ func (e *editing) round(tasks []*task) {
 	e.round(tasks[half:])
 }
 
-// takes changes the bytes if they then mean what the trees say.
-func (e *editing) takes(splices []splice) bool {
+// takes changes the bytes, of which t is the text, if they then mean what the trees
+// say and have every comment that they had.
+func (e *editing) takes(t *text, splices []splice) bool {
 	out, ok := apply(e.b, splices)
 	if !ok || e.isJSON && !json.Valid(out) {
 		return false
@@ -225,6 +227,11 @@ func (e *editing) takes(splices []splice) bool {
 		if !same(e.docs[i], after[i]) {
 			return false
 		}
+	}
+	now := newText(out)
+	now.findComments(after)
+	if !holds(now.texts(), t.texts()) {
+		return false
 	}
 	e.b, e.docs = out, after
 	return true

@@ -22,7 +22,7 @@ type Edit struct {
 type Set struct {
 	Doc   int      // document in the file, 0 first; a List's items count through Path
 	Path  app.Path // from the top of the document; missing mappings on the way are made; a sequence index equal to its length appends
-	Value any      // string, bool, int, int64, float64, Map, []any of these; nil takes the key or item out with its lines, comments above it stay
+	Value any      // string, bool, int, int64, float64, Map, []any of these; nil takes the key or item out; its comments stay, on lines of their own
 
 	// Before names the sibling in front of which a new key goes. Where it is
 	// empty or does not stand, the key goes to the end of its mapping. It holds

@@ -37,6 +37,9 @@ var oddYAML = []string{
 	"- a\n- b: 1\n  c: 2\n-   - x\n    - y\n",
 	"a: # note\n  # more\n  b: # deep\n    - 1 # one\n",
 	"a:\t1\nb:\t# tab\n  c: 1\t\n",
+	"a: # a\n  # b\n  b: 1 # c\nc: # d\n- x # e\n  # f\n- y # g\nd: | # h\n  t # i\n",
+	"a: { # a\n  b: 1, # b\n  # c\n  c: [x, # d\n    y # e\n  ], # f\n  d: 1 # g\n} # h\n",
+	"- # a\n  b: 1\n- c: # b\n    d: 1 # c\n  e: 2 # d\n- - f # e\n  - g # f\n",
 }
 
 // FuzzApply changes one place of any YAML: what comes out must parse, mean
@@ -80,6 +83,9 @@ func FuzzApply(f *testing.F) {
 		}
 		checkMeaning(t, content, string(b), set)
 		checkComments(t, content, string(b), set)
+		if lost := lostComments(content, string(b)); len(lost) > 0 {
+			t.Fatalf("%v = %v: lost the comments %q:\n%q\nto\n%q", set.Path, set.Value, lost, content, b)
+		}
 	})
 }
 

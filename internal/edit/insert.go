@@ -213,7 +213,7 @@ func (p *planner) fill(key, n *yaml.Node, v any) error {
 			indent++
 		}
 		lines := p.style.lines(v, indent)
-		p.splice(start, end, " "+strings.TrimLeft(strings.Join(lines, nl), " "))
+		p.cut(start, end, " "+strings.TrimLeft(strings.Join(lines, nl), " "))
 		p.become(n, v)
 		return nil
 	}
@@ -224,7 +224,8 @@ func (p *planner) fill(key, n *yaml.Node, v any) error {
 	if _, list := v.([]any); list {
 		indent = key.Column - 1 + p.style.dash
 	}
-	lines := append(p.comment(strings.Repeat(" ", indent)), p.style.lines(v, indent)...)
+	pad := strings.Repeat(" ", indent)
+	lines := slices.Concat(t.keep(start, end, pad), p.comment(pad), p.style.lines(v, indent))
 	p.splice(start, end, "")
 	p.splice(t.lineEnd(end), t.lineEnd(end), nl+strings.Join(lines, nl))
 	p.become(n, v)
@@ -256,5 +257,5 @@ func (p *planner) value(key, n *yaml.Node, start, end int, text string) {
 			text = " " + text
 		}
 	}
-	p.splice(start, end, text)
+	p.cut(start, end, text)
 }

@@ -8,7 +8,7 @@ import (
 )
 
 // replace gives the key or item at index at of n another value. What stands
-// behind it on its line, and every comment outside it, stays.
+// behind it on its line, and every comment, stays.
 func (p *planner) replace(n *yaml.Node, at int) error {
 	t, v := p.t, p.set.Value
 	var key *yaml.Node
@@ -62,7 +62,8 @@ func (p *planner) like(old *yaml.Node, v any) string {
 	return flow(v)
 }
 
-// replaceBlock writes a block collection in place of another.
+// replaceBlock writes a block collection in place of another, below the comments
+// that stand in that.
 func (p *planner) replaceBlock(key, old *yaml.Node) error {
 	t, v := p.t, p.set.Value
 	first, end := t.content(old), t.end(old)
@@ -77,23 +78,24 @@ func (p *planner) replaceBlock(key, old *yaml.Node) error {
 			indent = key.Column - 1 + p.style.dash
 		}
 	}
-	text := strings.Join(p.style.lines(v, indent), nl)
+	lines := p.style.lines(v, indent)
 	if key == nil {
-		p.splice(first, end, strings.TrimLeft(text, " "))
+		p.cut(first, end, strings.TrimLeft(strings.Join(lines, nl), " "))
 	} else {
-		p.splice(t.lineStart(first), end, text)
+		lines = append(t.keep(first, end, strings.Repeat(" ", indent)), lines...)
+		p.splice(t.lineStart(first), end, strings.Join(lines, nl))
 	}
 	p.become(old, v)
 	return nil
 }
 
 // collapse writes a value on one line in place of a block collection: behind its
-// key, or its dash.
+// key, or its dash. Of what is below a key, the comments stay there.
 func (p *planner) collapse(key, old *yaml.Node, text string) {
 	t := p.t
 	end := t.end(old)
 	if key == nil {
-		p.splice(t.content(old), end, text)
+		p.cut(t.content(old), end, text)
 		return
 	}
 	colon := t.end(key)
@@ -105,12 +107,18 @@ func (p *planner) collapse(key, old *yaml.Node, text string) {
 		colon = t.propertiesEnd(t.start(old))
 	}
 	p.splice(colon, colon, " "+text)
-	p.splice(t.lineEnd(colon), end, "")
+	from, nl := t.lineEnd(colon), t.newline(colon)
+	if tail := t.keep(end, t.lineEnd(end), ""); tail != nil {
+		end = t.lineEnd(end)
+	}
+	first := t.content(old)
+	kept := t.keep(from, end, strings.Repeat(" ", first-t.lineStart(first)))
+	p.splice(from, end, strings.Join(append([]string{""}, kept...), nl))
 }
 
-// remove takes the key or item at index at out of n: its lines with the comments
-// on them. Comments above it stay: they may speak of more than it. A mapping or
-// list that has nothing left becomes {} or [].
+// remove takes the key or item at index at out of n. All comments stay: they may
+// speak of more than it, or of why it was there. A mapping or list that has nothing
+// left becomes {} or [].
 func (p *planner) remove(key, n *yaml.Node, at int) error {
 	t := p.t
 	width := 1
@@ -127,12 +135,7 @@ func (p *planner) remove(key, n *yaml.Node, at int) error {
 	var err error
 	switch {
 	case n.Style&yaml.FlowStyle != 0:
-		if at > 0 {
-			start = t.end(n.Content[at-1])
-		} else if len(n.Content) > width {
-			end = t.start(n.Content[width])
-		}
-		p.splice(start, end, "")
+		p.removeFlow(n, at, width)
 	case len(n.Content) == width && n == p.doc.Content[0]:
 		return refuse(n, "", "%s is all that the document holds", p.set.Path)
 	case len(n.Content) == width && width == 2:
@@ -159,13 +162,18 @@ func (p *planner) removeLines(n *yaml.Node, at, width, start, end int) error {
 	line := t.lineStart(start)
 	if strings.TrimLeft(string(t.b[line:start]), " ") == "" {
 		to := t.next(end)
-		if to == len(t.b) && breakLen(t.b[t.lineEnd(end):]) == 0 && line > 0 {
-			line = t.lineEnd(t.lineStart(line - 1)) // the file goes on having no last line break
+		nl := t.newline(end)
+		kept := strings.Join(t.keep(start, to, t.indent(start)), nl)
+		switch last := to == len(t.b) && breakLen(t.b[t.lineEnd(end):]) == 0; { // the file goes on having no last line break
+		case last && kept == "" && line > 0:
+			line = t.lineEnd(t.lineStart(line - 1))
+		case !last && kept != "":
+			kept += nl
 		}
-		p.splice(line, to, "")
+		p.splice(line, to, kept)
 		return nil
 	}
-	if at > 0 || strings.Contains(string(t.b[end:t.start(n.Content[width])]), "#") {
+	if at > 0 {
 		return refuse(n, "", "%s does not stand on a line of its own", p.set.Path)
 	}
 	next := t.start(n.Content[width])
@@ -173,6 +181,37 @@ func (p *planner) removeLines(n *yaml.Node, at, width, start, end int) error {
 		for next--; next > 0 && t.b[next] != '-'; next-- {
 		}
 	}
-	p.splice(start, next, "")
+	p.cut(start, next, "")
 	return nil
+}
+
+// removeFlow takes an entry out of a flow collection, with one of the commas
+// beside it.
+func (p *planner) removeFlow(n *yaml.Node, at, width int) {
+	t := p.t
+	start, end := t.start(n.Content[at]), t.end(n.Content[at+width-1])
+	from, to := start, end
+	if at > 0 {
+		from = t.end(n.Content[at-1])
+	} else if len(n.Content) > width {
+		to = t.start(n.Content[width])
+	}
+	rest := strings.TrimLeft(string(t.b[end:t.lineEnd(end)]), " \t")
+	behind, comma := strings.CutPrefix(rest, ",")
+	behind = strings.TrimLeft(behind, " \t")
+	indent := t.indent(start)
+	alone := t.lineStart(start)+len(indent) == start && (behind == "" || behind[0] == '#')
+	if !alone || t.keep(from, t.lineEnd(end), "") == nil {
+		p.cut(from, to, "")
+		return
+	}
+	// Its lines go, but for the comments on them; those of its neighbours stay theirs.
+	if before := t.skip(from); at > 0 && !comma && t.b[before] == ',' {
+		p.splice(before, before+1, "")
+	}
+	if kept := t.keep(start, t.lineEnd(end), indent); kept != nil {
+		p.splice(t.lineStart(start), t.lineEnd(end), strings.Join(kept, t.newline(start)))
+	} else {
+		p.splice(t.lineStart(start), t.next(end), "")
+	}
 }

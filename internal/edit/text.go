@@ -13,6 +13,8 @@ import (
 type text struct {
 	b     []byte
 	lines []int // offset of each line's first byte
+
+	comments []span // in order; of a file that is to be changed
 }
 
 func newText(b []byte) *text {
