@@ -140,7 +140,10 @@ func runChild(args []string) int {
 		return 2
 	}
 	if args[0] == childSpin {
+		runtime.LockOSThread() // else it moves on, and for moments none of its threads runs
 		for end := time.Now().Add(time.Duration(n) * time.Millisecond); time.Now().Before(end); {
+			for range 100_000 {
+			}
 		}
 		return 0
 	}

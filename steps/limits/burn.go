@@ -60,7 +60,9 @@ func cpuBurn(ctx context.Context, s *sandbox.Scene) (out step.Outcome, err error
 	}
 	answer := make(chan error, 1)
 	go func() {
-		answer <- s.Foothold.Code(burning, probe.Spin, probe.SpinArgs{Processes: min(max(b.cores, 2), 64), Millis: millis}, nil)
+		// Two for each processor: the kernel is slow to move one from a processor
+		// that has two to one that has none, which the programs of others take.
+		answer <- s.Foothold.Code(burning, probe.Spin, probe.SpinArgs{Processes: min(2*b.cores, 64), Millis: millis}, nil)
 	}()
 	if err := b.watch(s.Node, answer); err != nil {
 		return step.Outcome{}, err
@@ -80,9 +82,8 @@ func (b burn) pointless() string {
 }
 
 // heldPeriods is in how many periods of 100 ms a container has to be held back
-// before the burn may end: with burnWindow it has then met its limit again and
-// again.
-const heldPeriods = 4
+// before the burn may end: in all of burnWindow.
+const heldPeriods = 3
 
 // watch reads the node's count until the processes end, have used enough, or
 // were held back often enough.

@@ -167,7 +167,7 @@ const stuckRuntime = 5 * time.Second
 // awaitRunning waits for the pid file, which the runtime writes when the
 // container's program has been started.
 func (a *attempt) awaitRunning() error {
-	tick := time.NewTicker(time.Millisecond)
+	tick := time.NewTicker(3 * time.Millisecond)
 	defer tick.Stop()
 	hurry := a.p.ctx.Done()
 	var stuck <-chan time.Time

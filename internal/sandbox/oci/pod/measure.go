@@ -34,24 +34,33 @@ func (g podCgroup) use() (anon int64, cpu time.Duration, ok bool) {
 type gauge struct {
 	run  *attempt
 	cpu  time.Duration // used at the beginning of the window
-	from time.Time     // when that was; zero before the first
+	from time.Time     // just before that was read; zero before the first
 	peak Peak
 }
 
-// read takes one more measure at a time and says whether the peak rose.
-func (m *gauge) read(now time.Time) bool {
+// read takes one more measure and says whether the peak rose.
+func (m *gauge) read() bool {
+	begun := time.Now()
 	anon, cpu, ok := m.run.cgroup.use()
 	if !ok {
 		return false
 	}
+	return m.add(begun, time.Now(), anon, cpu)
+}
+
+// add takes a measure that was read at some moment between two, which lie far
+// apart on a machine whose processors are taken: what was used is spread over the
+// longest time that it may have taken, or a reader who was kept waiting would make
+// a peak of it.
+func (m *gauge) add(begun, over time.Time, anon int64, cpu time.Duration) bool {
 	was := m.peak
 	m.peak.Memory = max(m.peak.Memory, anon)
-	switch span := now.Sub(m.from); {
+	switch span := over.Sub(m.from); {
 	case m.from.IsZero():
-		m.cpu, m.from = cpu, now
+		m.cpu, m.from = cpu, begun
 	case span >= cpuWindow:
 		m.peak.CPU = max(m.peak.CPU, int64((cpu-m.cpu)*1000/span))
-		m.cpu, m.from = cpu, now
+		m.cpu, m.from = cpu, begun
 	}
 	return m.peak != was
 }
@@ -74,7 +83,7 @@ func (p *Pod) measure() {
 			if g.run != a {
 				*g = gauge{run: a, peak: g.peak}
 			}
-			if g.read(time.Now()) || first {
+			if g.read() || first {
 				p.o.Measure(c.spec.Name, g.peak)
 			}
 		}

@@ -36,24 +36,30 @@ func TestGauge(t *testing.T) {
 		}
 		g := gauge{run: &attempt{cgroup: podCgroup{root: root, path: "/p", unified: unified}}}
 		at := time.Now()
-		if g.read(at) {
+		if g.read() {
 			t.Error("a group that is not there has a peak")
 		}
 		for i, c := range []struct {
-			after       time.Duration
-			anon, cache int64
-			cpu         time.Duration
-			want        Peak
+			after, reading time.Duration
+			anon, cache    int64
+			cpu            time.Duration
+			want           Peak
 		}{
-			{0, 1000, 1 << 30, time.Second, Peak{1000, 0}}, // what was used before it was looked at is nobody's peak
-			{20 * time.Millisecond, 9000, 0, time.Second + 20*time.Millisecond, Peak{9000, 0}},
-			{120 * time.Millisecond, 3000, 0, time.Second + 60*time.Millisecond, Peak{9000, 500}},
-			{320 * time.Millisecond, 3000, 0, time.Second + 80*time.Millisecond, Peak{9000, 500}},
-			{420 * time.Millisecond, 3000, 0, time.Second + 280*time.Millisecond, Peak{9000, 2000}},
+			{0, 0, 1000, 1 << 30, time.Second, Peak{1000, 0}}, // what was used before it was looked at is nobody's peak
+			{20 * time.Millisecond, 0, 9000, 0, time.Second + 20*time.Millisecond, Peak{9000, 0}},
+			{120 * time.Millisecond, 0, 3000, 0, time.Second + 60*time.Millisecond, Peak{9000, 500}},
+			{320 * time.Millisecond, 0, 3000, 0, time.Second + 80*time.Millisecond, Peak{9000, 500}},
+			{420 * time.Millisecond, 0, 3000, 0, time.Second + 280*time.Millisecond, Peak{9000, 2000}},
+			{520 * time.Millisecond, 900 * time.Millisecond, 3000, 0, 3 * time.Second, Peak{9000, 2000}}, // read nobody knows when
 		} {
 			set(c.anon, c.cache, c.cpu)
 			was := g.peak
-			if rose := g.read(at.Add(c.after)); g.peak != c.want || rose != (c.want != was) {
+			anon, cpu, ok := g.run.cgroup.use()
+			if !ok {
+				t.Fatal("nothing can be read")
+			}
+			begun := at.Add(c.after)
+			if rose := g.add(begun, begun.Add(c.reading), anon, cpu); g.peak != c.want || rose != (c.want != was) {
 				t.Errorf("unified %v, measure %d: %+v, rose %v; want %+v", unified, i, g.peak, rose, c.want)
 			}
 		}

@@ -155,7 +155,7 @@ type rootfs struct {
 // points that must exist; true stands for a file.
 func (p *Pod) makeRootfs(bundle, disk string, lowers []string, points map[string]bool) (*rootfs, error) {
 	r := &rootfs{root: filepath.Join(bundle, "rootfs"), upper: filepath.Join(disk, "upper")}
-	work, skel, empty := filepath.Join(disk, "work"), filepath.Join(disk, "skeleton"), filepath.Join(disk, "empty")
+	work, skel, empty := filepath.Join(disk, "work"), filepath.Join(bundle, "skeleton"), filepath.Join(bundle, "empty")
 	for _, d := range []string{r.root, r.upper, work, skel, filepath.Join(empty, "1"), filepath.Join(empty, "2")} {
 		if err := os.MkdirAll(d, 0o755); err != nil {
 			return nil, err
