@@ -9,7 +9,6 @@ import (
 	"os/exec"
 	"runtime"
 	"strconv"
-	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -112,22 +111,6 @@ func fork(_ context.Context, a *agent, args probe.ForkArgs) (any, error) {
 	result := <-made
 	result.Hold = a.hold(func() { close(stop); <-stopped })
 	return result, nil
-}
-
-// forkWaiter makes a child that only waits. Between the fork and its end the
-// child makes nothing but raw system calls: it has no Go runtime.
-//
-//go:norace
-//go:nosplit
-func forkWaiter() (int, syscall.Errno) {
-	pid, _, errno := syscall.RawSyscall6(unix.SYS_CLONE, uintptr(unix.SIGCHLD), 0, 0, 0, 0, 0)
-	if errno != 0 || pid != 0 {
-		return int(pid), errno
-	}
-	syscall.RawSyscall6(unix.SYS_PRCTL, unix.PR_SET_PDEATHSIG, uintptr(unix.SIGKILL), 0, 0, 0, 0)
-	for {
-		syscall.RawSyscall6(unix.SYS_PPOLL, 0, 0, 0, 0, 0, 0)
-	}
 }
 
 // runChild is what a child does; its result is the exit status.
