@@ -38,11 +38,18 @@ const loadSide = 5
 // loadAll measures the application at every stop under load, one stop at a time,
 // after all attacks are over.
 func (w *walker) loadAll(ctx context.Context) error {
+	var ending sync.WaitGroup
+	defer ending.Wait()
 	for some := range slices.Chunk(w.standings, loadSide) {
 		if _, ok := w.loadCheck(some[0].app); !ok {
 			return nil
 		}
-		if err := w.loadSome(ctx, some); err != nil {
+		lanes := make([]*lane, len(some))
+		err := w.loadSome(ctx, some, lanes, &ending)
+		for _, l := range lanes {
+			ending.Go(func() { w.end(ctx, l) }) // while the next ones start
+		}
+		if err != nil {
 			return err
 		}
 	}
@@ -52,30 +59,31 @@ func (w *walker) loadAll(ctx context.Context) error {
 // loadSome measures a few stops: they are made ready together, and nothing else
 // goes on while one is measured. One that does not run now, though it did on the
 // road, has no figures.
-func (w *walker) loadSome(ctx context.Context, some []standing) error {
-	lanes, errs := make([]*lane, len(some)), make([]error, len(some))
+func (w *walker) loadSome(ctx context.Context, some []standing, lanes []*lane, ending *sync.WaitGroup) error {
+	users, errs := make([]*user, len(some)), make([]error, len(some))
 	begun := time.Now()
 	var group sync.WaitGroup
 	for i, s := range some {
 		lanes[i] = &lane{dir: s.app.Root, app: s.app, only: true}
-		group.Go(func() { errs[i] = w.run(ctx, lanes[i], s.app, &Stop{Number: s.stop.Number, Silent: true}) })
+		group.Go(func() {
+			if errs[i] = w.run(ctx, lanes[i], s.app, &Stop{Number: s.stop.Number, Silent: true}); errs[i] == nil {
+				users[i], errs[i] = w.user(ctx, lanes[i])
+			}
+		})
 	}
 	group.Wait()
+	ending.Wait()
 	for _, s := range some {
 		w.spent(s.stop, &s.stop.Parts.Figures, time.Since(begun)/time.Duration(len(some)))
 	}
 	for i, s := range some {
-		check, _ := w.loadCheck(s.app)
 		done := w.phase(s.stop, Measuring, &s.stop.Parts.Figures, strconv.Itoa(loadRate)+" requests a second")
 		if errs[i] == nil {
-			errs[i] = w.offer(ctx, lanes[i], check, s.stop)
+			users[i].offer(ctx, s.stop)
+			users[i].close()
 		}
 		done(errs[i] == nil, detailOf(errs[i], ""))
 	}
-	for _, l := range lanes {
-		group.Go(func() { w.end(ctx, l) })
-	}
-	group.Wait()
 	return ctx.Err()
 }
 
@@ -94,21 +102,37 @@ func (w *walker) loadCheck(a *app.App) (app.Check, bool) {
 	return app.Check{}, false
 }
 
-// offer makes requests at their times, whether those before were answered or not.
-func (w *walker) offer(ctx context.Context, l *lane, check app.Check, stop *Stop) error {
+// A user of the application makes one request over and over.
+type user struct {
+	asks  *app.HTTPCheck
+	web   *http.Client
+	close func()
+}
+
+// user gives one whose first requests have been answered.
+func (w *walker) user(ctx context.Context, l *lane) (*user, error) {
+	check, _ := w.loadCheck(l.app)
 	c := &checker{app: l.app, dep: l.serving, mask: w.mask}
 	client, err := l.serving.Client(ctx, c.from(check, check.HTTP.Service))
 	if err != nil {
-		return err
+		return nil, err
 	}
-	defer client.Close()
-	web := &http.Client{Transport: &http.Transport{DialContext: client.DialContext, MaxIdleConnsPerHost: loadRate}, Timeout: loadPatience}
-	defer web.CloseIdleConnections()
+	t := &http.Transport{DialContext: client.DialContext, MaxIdleConnsPerHost: loadRate}
+	u := &user{check.HTTP, &http.Client{Transport: t, Timeout: loadPatience}, func() {
+		t.CloseIdleConnections()
+		client.Close()
+	}}
 	for range warmUp {
-		if err := get(ctx, web, check.HTTP); err != nil {
-			return err
+		if err := get(ctx, u.web, u.asks); err != nil {
+			u.close()
+			return nil, err
 		}
 	}
+	return u, nil
+}
+
+// offer makes requests at their times, whether those before were answered or not.
+func (u *user) offer(ctx context.Context, stop *Stop) {
 	n := int(loadRate * loadTime / time.Second)
 	took, good := make([]time.Duration, n), make([]bool, n)
 	var wg sync.WaitGroup
@@ -117,7 +141,7 @@ func (w *walker) offer(ctx context.Context, l *lane, check app.Check, stop *Stop
 		due := begun.Add(time.Duration(i) * time.Second / loadRate)
 		time.Sleep(time.Until(due))
 		wg.Go(func() {
-			err := get(ctx, web, check.HTTP)
+			err := get(ctx, u.web, u.asks)
 			took[i], good[i] = time.Since(due), err == nil
 			if err != nil {
 				took[i] = loadPatience
@@ -136,7 +160,6 @@ func (w *walker) offer(ctx context.Context, l *lane, check app.Check, stop *Stop
 	f.RequestsPerSecond = float64(answered) / max(loadTime, over).Seconds()
 	f.P99Millis = float64(percentile(took).Microseconds()) / 1000
 	f.Load = &Load{PerSecond: loadRate, Seconds: loadTime.Seconds()}
-	return ctx.Err()
 }
 
 // percentile gives the time within which 99 of 100 were answered.

@@ -44,7 +44,7 @@ func TestLoad(t *testing.T) {
 			t.Errorf("%d.0: %+v", s.Number, f)
 		}
 	}
-	if n := len(asked); n < 2*(loadRate+warmUp) {
+	if n := len(asked); n < 2*(int(loadRate*loadTime.Seconds())+warmUp) {
 		t.Errorf("%d requests for two stops", n)
 	}
 }
