@@ -307,7 +307,8 @@ type Process struct {
 // Usage is what the pod's cgroup counts.
 type Usage struct {
 	AnonBytes  int64         // anonymous memory
-	OOMKills   int64         //
+	OOMKills   int64         // by whoever's limit: the node's is counted here too
+	Full       bool          // its memory, or a container's, was once as much as its own limit
 	CPU        time.Duration // used so far
 	Throttled  int64         // periods in which it was held back
 	Processes  int64         // threads count, as in pids.current

@@ -34,6 +34,36 @@ func Denied(err error) string {
 	return ""
 }
 
+// Unanswered is Refused where the answer is that a connection did not come about
+// in time. No other time-out is one: not that of an attack, nor of a probe that
+// did not start, nor that of a side which took the connection and was slow.
+func Unanswered(err error) string {
+	var e *probe.Error
+	if errors.As(err, &e) && e.Op == "connect" && errors.Is(e, syscall.ETIMEDOUT) {
+		return e.Error()
+	}
+	return ""
+}
+
+// Denial is Blocked where the kernel denied, and an error of anything else.
+func Denial(err error) (Outcome, error) {
+	if line := Denied(err); line != "" {
+		return Outcome{Verdict: Blocked, Evidence: line}, nil
+	}
+	return Outcome{}, err
+}
+
+// cleanLimit is how long an attack may take to clean up.
+const cleanLimit = 30 * time.Second
+
+// Clean has code inside take away what an attack left, in half a minute at most,
+// also where the attack's own time is over.
+func Clean(ctx context.Context, f sandbox.Foothold, verb string, args any) error {
+	limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanLimit)
+	defer cancel()
+	return f.Code(limit, verb, args, nil)
+}
+
 // Missing is Refused where the answer is that there is no such file: the tool
 // that an attack needs is gone.
 func Missing(err error) string {

@@ -1,6 +1,8 @@
 package step
 
 import (
+	"context"
+	"fmt"
 	"syscall"
 	"testing"
 
@@ -25,6 +27,36 @@ func TestOnlyTheKernelRefuses(t *testing.T) {
 	} {
 		if Refused(c.err) != "" != c.refused || Denied(c.err) != "" != c.denied || Missing(c.err) != "" != c.missing {
 			t.Errorf("%v: %q, %q, %q", c.err, Refused(c.err), Denied(c.err), Missing(c.err))
+		}
+	}
+}
+
+// TestOnlyTheKernelDenies has a probe that went away never count as blocked.
+func TestOnlyTheKernelDenies(t *testing.T) {
+	out, err := Denial(&probe.Error{Op: "open", Path: "/app/x", Errno: int(syscall.EROFS), Message: "Read-only file system"})
+	if err != nil || out.Verdict != Blocked || out.Evidence != "open /app/x: Read-only file system" {
+		t.Errorf("%+v, %v", out, err)
+	}
+	for _, e := range []error{probe.ErrEnded, syscall.EPERM, &probe.Error{Op: "open", Errno: int(syscall.ENOSPC)}, &probe.Error{Op: "socket", Errno: int(syscall.EAFNOSUPPORT)}, &probe.Error{Op: "x", Message: "no such verb"}} {
+		if out, err := Denial(e); err == nil || out.Verdict != "" {
+			t.Errorf("%v: %+v, %v", e, out, err)
+		}
+	}
+}
+
+// TestOnlyTheConnectionGoesUnanswered has no time-out but that of connect say that
+// somebody does not answer.
+func TestOnlyTheConnectionGoesUnanswered(t *testing.T) {
+	late := func(op string) error {
+		return &probe.Error{Op: op, Errno: int(syscall.ETIMEDOUT), Message: "Connection timed out"}
+	}
+	if Unanswered(fmt.Errorf("call: %w", late("connect"))) != "connect: Connection timed out" {
+		t.Error("a connection that did not come about was answered")
+	}
+	for _, err := range []error{late("read"), late("write"), context.DeadlineExceeded, syscall.ETIMEDOUT, probe.ErrEnded, nil,
+		fmt.Errorf("the probe could not start: %w", context.DeadlineExceeded)} {
+		if line := Unanswered(err); line != "" {
+			t.Errorf("%v: %q", err, line)
 		}
 	}
 }

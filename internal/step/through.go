@@ -60,7 +60,7 @@ func (c *through) Write(b []byte) (int, error) {
 
 // Close ends the connection.
 func (c *through) Close() error {
-	return c.f.Code(context.WithoutCancel(c.ctx), probe.Release, probe.Held{Hold: c.hold}, nil)
+	return Clean(c.ctx, c.f, probe.Release, probe.Held{Hold: c.hold})
 }
 
 // LocalAddr is the container's.

@@ -389,6 +389,9 @@ func (w *walker) act(ctx context.Context, a *step.Attack, scene *sandbox.Scene) 
 		c.Verdict, c.Reason = step.Unproven, sandbox.ErrNoHole.Error()
 	case err != nil && limit.Err() != nil:
 		c.Verdict, c.Reason = step.Unproven, fmt.Sprintf("not over after %s: %s", w.o.Attack, w.mask.line(err.Error()))
+	case out.Verdict == step.Blocked && limit.Err() != nil:
+		// What did not come may only have been cut short.
+		c.Verdict, c.Reason = step.Unproven, fmt.Sprintf("not over after %s", w.o.Attack)
 	case err != nil:
 		c.Verdict, c.Reason = step.Unproven, w.mask.line(err.Error())
 	case out.Verdict != step.Succeeded && out.Verdict != step.Blocked:

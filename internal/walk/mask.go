@@ -117,10 +117,9 @@ type maskedError struct {
 func (e *maskedError) Error() string { return e.text }
 func (e *maskedError) Unwrap() error { return e.error }
 
-// line is text in one line.
+// line is evidence in one line.
 func (m *masker) line(s string) string {
-	s = strings.TrimSpace(m.text(s))
-	return strings.Join(strings.FieldsFunc(s, func(r rune) bool { return r == '\n' }), " · ")
+	return strings.Join(strings.FieldsFunc(m.evidence(s), func(r rune) bool { return r == '\n' }), " · ")
 }
 
 // evidence is text trimmed to what a report holds.

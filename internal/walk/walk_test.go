@@ -322,16 +322,25 @@ func TestWhatAnAttackSaysIsNotTrusted(t *testing.T) {
 }
 
 func TestAttackEndsAtTheLimit(t *testing.T) {
-	s := labelStep("a")
-	s.Attacks[0].Run = func(ctx context.Context, _ *sandbox.Scene) (step.Outcome, error) {
-		<-ctx.Done()
-		return step.Outcome{}, ctx.Err()
-	}
-	o := options(t, &memory{}, map[string]string{"web.yaml": manifest("web")}, s)
-	o.Attack = 10 * time.Millisecond
-	r := walked(t, o)
-	if c := r.Stops[1].Attacks[0].After; c.Verdict != step.Unproven || !strings.Contains(c.Reason, "not over after 10ms") {
-		t.Errorf("got %+v", c)
+	for name, end := range map[string]func(error) (step.Outcome, error){
+		"says so": func(err error) (step.Outcome, error) { return step.Outcome{}, err },
+		"takes it to be a refusal": func(error) (step.Outcome, error) {
+			return step.Outcome{Verdict: step.Blocked, Evidence: "silence"}, nil
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := labelStep("a")
+			s.Attacks[0].Run = func(ctx context.Context, _ *sandbox.Scene) (step.Outcome, error) {
+				<-ctx.Done()
+				return end(ctx.Err())
+			}
+			o := options(t, &memory{}, map[string]string{"web.yaml": manifest("web")}, s)
+			o.Attack = 10 * time.Millisecond
+			r := walked(t, o)
+			if c := r.Stops[1].Attacks[0].After; c.Verdict != step.Unproven || !strings.Contains(c.Reason, "not over after 10ms") {
+				t.Errorf("got %+v", c)
+			}
+		})
 	}
 }
 

@@ -45,6 +45,9 @@ var attacks = []step.Attack{
 // milliseconds.
 const patience = time.Second
 
+// tries is how often the packet is sent: one may be lost by itself.
+const tries = 3
+
 // rawSocket sends a packet with somebody else's address in front.
 func rawSocket(ctx context.Context, s *sandbox.Scene) (step.Outcome, error) {
 	if s.Neighbour == nil {
@@ -58,20 +61,30 @@ func rawSocket(ctx context.Context, s *sandbox.Scene) (step.Outcome, error) {
 	if err != nil {
 		return step.Outcome{}, err
 	}
+	return send(ctx, s, netip.AddrPortFrom(server, 53).String())
+}
+
+// send sends the neighbour packets that seem to come from source.
+func send(ctx context.Context, s *sandbox.Scene, source string) (step.Outcome, error) {
 	l, err := s.Neighbour.ListenPacket(ctx, "udp", net.JoinHostPort(s.Neighbour.Addr(), "0"))
 	if err != nil {
 		return step.Outcome{}, err
 	}
 	defer l.Close()
 	word := fmt.Sprintf("road %d", time.Now().UnixNano())
-	source := netip.AddrPortFrom(server, 53).String()
-	if err := s.Foothold.Code(ctx, probe.RawSend, probe.RawArgs{Source: source, Dest: l.LocalAddr().String(), Data: []byte(word)}, nil); err != nil {
-		return denied(err)
+	packet := probe.RawArgs{Source: source, Dest: l.LocalAddr().String(), Data: []byte(word)}
+	for range tries {
+		if err := s.Foothold.Code(ctx, probe.RawSend, packet, nil); err != nil {
+			return step.Denial(err)
+		}
+		if out, err := receive(l, source, word); err != nil || out.Verdict == step.Succeeded {
+			return out, err
+		}
 	}
-	return receive(l, source, word)
+	return step.Outcome{Verdict: step.Blocked, Evidence: fmt.Sprintf("sent %d times, and the neighbour at %s saw nothing for %s each", tries, l.LocalAddr(), patience)}, nil
 }
 
-// receive waits for the packet.
+// receive waits for the packet. Where none comes there is no verdict.
 func receive(l net.PacketConn, source, word string) (step.Outcome, error) {
 	if err := l.SetReadDeadline(time.Now().Add(patience)); err != nil {
 		return step.Outcome{}, err
@@ -82,7 +95,7 @@ func receive(l net.PacketConn, source, word string) (step.Outcome, error) {
 		var late net.Error
 		switch {
 		case errors.As(err, &late) && late.Timeout():
-			return step.Outcome{Verdict: step.Blocked, Evidence: fmt.Sprintf("sent, and the neighbour at %s saw nothing for %s", l.LocalAddr(), patience)}, nil
+			return step.Outcome{}, nil
 		case err != nil:
 			return step.Outcome{}, err
 		case string(buf[:n]) == word && from.String() == source:
@@ -137,7 +150,7 @@ func judgeOwner(err error, changed bool, file string) (step.Outcome, error) {
 	if err == nil {
 		return step.Outcome{}, errors.New("chown was answered without an error, and the node sees the old owner")
 	}
-	return denied(err)
+	return step.Denial(err)
 }
 
 // makeDevice makes the node of /dev/null, which harms nobody. What counts is that
@@ -148,7 +161,7 @@ func makeDevice(ctx context.Context, s *sandbox.Scene) (out step.Outcome, err er
 	}
 	name := path.Join(s.Volume, "road-device")
 	if err := s.Foothold.Code(ctx, probe.Mknod, probe.MknodArgs{Path: name, Kind: "char", Major: 1, Minor: 3}, nil); err != nil {
-		return denied(err)
+		return step.Denial(err)
 	}
 	defer func() { err = errors.Join(err, remove(ctx, s, name)) }()
 	f, err := s.Node.Stat(name)
@@ -162,13 +175,5 @@ func makeDevice(ctx context.Context, s *sandbox.Scene) (out step.Outcome, err er
 }
 
 func remove(ctx context.Context, s *sandbox.Scene, name string) error {
-	return s.Foothold.Code(context.WithoutCancel(ctx), probe.Remove, probe.Path{Path: name}, nil)
-}
-
-// denied makes a block of the kernel's refusal, and an error of anything else.
-func denied(err error) (step.Outcome, error) {
-	if line := step.Denied(err); line != "" {
-		return step.Outcome{Verdict: step.Blocked, Evidence: line}, nil
-	}
-	return step.Outcome{}, err
+	return step.Clean(ctx, s.Foothold, probe.Remove, probe.Path{Path: name})
 }

@@ -15,7 +15,8 @@ import (
 // TestJudgeBomb has only the node's counts tell, and the node's own limit never
 // stand for the pod's.
 func TestJudgeBomb(t *testing.T) {
-	killed := sandbox.Usage{OOMKills: 1}
+	killed := sandbox.Usage{OOMKills: 1, Full: true}
+	nodes := sandbox.Usage{OOMKills: 1}
 	died := errors.New("alloc: signal: killed")
 	for name, c := range map[string]struct {
 		m    memory
@@ -24,6 +25,9 @@ func TestJudgeBomb(t *testing.T) {
 		"counted":                    {memory{want: bombBytes, peak: bombBytes}, step.Succeeded},
 		"counted, then killed":       {memory{want: bombBytes, peak: bombBytes, after: killed, err: died}, step.Succeeded},
 		"killed by its limit":        {memory{want: bombBytes, limit: 256 * mebi, peak: 255 * mebi, after: killed, err: died}, step.Blocked},
+		"killed far below its limit": {memory{want: 8192 * mebi, limit: 4096 * mebi, peak: 500 * mebi, after: nodes, err: died}, ""},
+		"which files had filled":     {memory{want: 8192 * mebi, limit: 4096 * mebi, peak: 500 * mebi, after: killed, err: died}, ""},
+		"a limit that was not hit":   {memory{want: bombBytes, limit: 256 * mebi, peak: 200 * mebi, after: nodes, err: died}, ""},
 		"killed by the node's":       {memory{want: bombBytes, peak: 500 * mebi, after: killed, err: died}, ""},
 		"killed before, not now":     {memory{want: bombBytes, limit: 256 * mebi, before: killed, after: killed, err: died}, ""},
 		"the probe went away":        {memory{want: bombBytes, limit: 256 * mebi, err: probe.ErrEnded}, ""},
@@ -66,8 +70,11 @@ func TestJudgeForks(t *testing.T) {
 	if out, err := judgeForks(probe.ForkResult{Count: forks}, 8, 208); err != nil || out.Verdict != step.Succeeded {
 		t.Errorf("%+v, %v", out, err)
 	}
-	if out, err := judgeForks(probe.ForkResult{Count: 90, Refused: "Resource temporarily unavailable"}, 8, 98); err != nil || out.Verdict != step.Blocked {
-		t.Errorf("%+v, %v", out, err)
+	for word, want := range map[string]step.Verdict{"Operation not permitted": step.Blocked, "Permission denied": step.Blocked,
+		"Function not implemented": step.Blocked, "Resource temporarily unavailable": "", "Cannot allocate memory": ""} {
+		if out, err := judgeForks(probe.ForkResult{Count: 90, Refused: word}, 8, 98); out.Verdict != want || (err == nil) != (want != "") {
+			t.Errorf("%s: %+v, %v", word, out, err)
+		}
 	}
 	if out, err := judgeForks(probe.ForkResult{Count: forks}, 8, 9); err == nil {
 		t.Errorf("%+v", out)

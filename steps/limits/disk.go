@@ -29,7 +29,7 @@ func diskFill(ctx context.Context, s *sandbox.Scene) (step.Outcome, error) {
 	var refused []string
 	for _, dir := range places {
 		grown, err := fill(ctx, s, path.Join(dir, "road-fill"))
-		line := step.Refused(err)
+		line := step.Denied(err)
 		switch {
 		case step.Missing(err) != "":
 			continue // the image has no such directory
@@ -81,7 +81,7 @@ func fill(ctx context.Context, s *sandbox.Scene, name string) (grown int64, err 
 		return 0, err
 	}
 	defer func() {
-		removed := s.Foothold.Code(context.WithoutCancel(ctx), probe.Remove, probe.Path{Path: name}, nil)
+		removed := step.Clean(ctx, s.Foothold, probe.Remove, probe.Path{Path: name})
 		if err == nil {
 			err = removed
 		}

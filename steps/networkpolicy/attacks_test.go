@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"road/internal/probe"
+	"road/internal/sandbox"
 	"road/internal/step"
 )
 
@@ -66,8 +67,8 @@ func TestJudgeCredentials(t *testing.T) {
 	}
 }
 
-// TestOnlySilenceIsBlocked has neither a refusal nor a probe that went away
-// count as blocked.
+// TestOnlySilenceIsBlocked has no refusal, no probe that went away or did not
+// start, and no time that was over for the attack itself count as blocked.
 func TestOnlySilenceIsBlocked(t *testing.T) {
 	for _, c := range []struct {
 		err  error
@@ -75,8 +76,11 @@ func TestOnlySilenceIsBlocked(t *testing.T) {
 	}{
 		{silence, step.Blocked},
 		{denied, step.Blocked},
-		{context.DeadlineExceeded, step.Blocked},
-		{&net.OpError{Op: "dial", Err: os.ErrDeadlineExceeded}, step.Blocked},
+		{&noAnswer{os.ErrDeadlineExceeded}, step.Blocked},
+		{context.DeadlineExceeded, ""},
+		{fmt.Errorf("the probe could not start: %w", context.DeadlineExceeded), ""},
+		{&net.OpError{Op: "dial", Err: os.ErrDeadlineExceeded}, ""},
+		{&probe.Error{Op: "read", Errno: int(syscall.ETIMEDOUT), Message: "Connection timed out"}, ""},
 		{reset, ""},
 		{probe.ErrEnded, ""},
 		{&net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}, ""},
@@ -84,6 +88,74 @@ func TestOnlySilenceIsBlocked(t *testing.T) {
 	} {
 		out, err := dropped(c.err, "nobody saw it")
 		expect(t, out, err, c.want, "nobody saw it")
+	}
+}
+
+// A late host answers nothing; err, where it is set, at once.
+type late struct {
+	sandbox.Host
+	err error
+}
+
+func (l late) DialContext(ctx context.Context, _, _ string) (net.Conn, error) {
+	if l.err != nil {
+		return nil, l.err
+	}
+	<-ctx.Done()
+	return nil, &net.OpError{Op: "dial", Err: os.ErrDeadlineExceeded}
+}
+
+// TestCall has only the silence of who was called be one.
+func TestCall(t *testing.T) {
+	_, err := call(t.Context(), late{}, "10.0.0.1:80")
+	if out, err := dropped(err, "nobody saw it"); err != nil || out.Verdict != step.Blocked {
+		t.Errorf("silence: %+v, %v", out, err)
+	}
+	over, cancel := context.WithTimeout(t.Context(), 1)
+	defer cancel()
+	_, err = call(over, late{}, "10.0.0.1:80")
+	if out, err := dropped(err, "nobody saw it"); err == nil {
+		t.Errorf("the attack's own time: %+v", out)
+	}
+	_, err = call(t.Context(), late{err: &net.DNSError{Err: "timeout", IsTimeout: true}}, "db:80")
+	if out, err := dropped(err, "nobody saw it"); err == nil {
+		t.Errorf("a name server: %+v", out)
+	}
+}
+
+// A resolver loses questions, and tells the name server of the others.
+type resolver struct {
+	sandbox.Foothold
+	sandbox.Control
+	lost  int
+	asked []string
+}
+
+func (r *resolver) Code(_ context.Context, _ string, args, _ any) error {
+	if r.lost--; r.lost >= 0 {
+		return &probe.Error{Op: "read", Path: "10.96.0.10:53", Errno: int(syscall.ETIMEDOUT), Message: "Connection timed out"}
+	}
+	r.asked = append(r.asked, args.(probe.ResolveArgs).Name)
+	return nil
+}
+
+func (r *resolver) Log(sandbox.StandIn) []string { return r.asked }
+
+// TestLostQuestion has a question that was lost not make the tunnel blocked.
+func TestLostQuestion(t *testing.T) {
+	for lost, want := range map[int]step.Verdict{tries - 1: step.Succeeded, tries: step.Blocked} {
+		r := &resolver{lost: lost}
+		out, err := dnsTunnel(t.Context(), &sandbox.Scene{Foothold: r, Control: r})
+		expect(t, out, err, want, "name server was")
+	}
+}
+
+// TestWholeLine has the last line of an answer come whole, so that a secret that
+// is cut in two is not shown.
+func TestWholeLine(t *testing.T) {
+	long := strings.Repeat("x", 299) + "secret"
+	if got := lastLine("first\n" + long + "\n\n"); got != long {
+		t.Errorf("%d bytes: %s", len(got), got)
 	}
 }
 

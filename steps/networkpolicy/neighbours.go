@@ -47,7 +47,7 @@ func judgeScan(targets []place, errs []error) (step.Outcome, error) {
 		switch {
 		case errs[i] == nil:
 			answered = append(answered, t.String()+" answers")
-		case isTimeout(errs[i]) || step.Denied(errs[i]) != "":
+		case isSilence(errs[i]) || step.Denied(errs[i]) != "":
 			silent = append(silent, errs[i].Error())
 		default:
 			other = errors.Join(other, errs[i])

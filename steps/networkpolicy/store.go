@@ -91,7 +91,7 @@ func unreached(ctx context.Context, addr string, err error) (step.Outcome, error
 	if ctx.Err() != nil {
 		return step.Outcome{}, ctx.Err()
 	}
-	if isTimeout(err) || step.Denied(err) != "" {
+	if isSilence(err) || step.Denied(err) != "" {
 		return dropped(err, "no connection to the data store at "+addr)
 	}
 	return step.Outcome{}, fmt.Errorf("%s: %w", addr, err)
@@ -126,15 +126,12 @@ func redisFromTheApp(ctx context.Context, s *sandbox.Scene) (step.Outcome, error
 // no policy lets a connection come about and then drops it.
 const patience = 5 * quiet
 
-// talk sends what is to be sent and reads until the other side hangs up. Only the
-// time-out of a connection that did not come about is one to isTimeout.
+// talk sends what is to be sent and reads until the other side hangs up.
 func talk(ctx context.Context, from sandbox.Host, addr string, send []byte) ([]byte, error) {
 	var c net.Conn
 	var err error
-	for range 3 { // a busy machine may take longer for the name alone
-		limit, cancel := context.WithTimeout(ctx, quiet)
-		c, err = from.DialContext(limit, "tcp4", addr)
-		cancel()
+	for range tries { // a busy machine may take longer for the name alone
+		c, err = call(ctx, from, addr)
 		var name *net.DNSError
 		if !errors.As(err, &name) {
 			break

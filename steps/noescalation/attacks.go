@@ -126,15 +126,14 @@ func setuidHelper(ctx context.Context, s *sandbox.Scene) (out step.Outcome, err 
 	made := path.Join(s.Volume, "road-made")
 	run, err := w.run(ctx, helper.Path, probe.Write, probe.WriteArgs{Path: made, Data: []byte("made by a helper\n")})
 	if err != nil {
-		return denied(err)
+		return step.Denial(err)
 	}
 	f, err := s.Node.Stat(made)
 	if err != nil {
 		return step.Outcome{}, fmt.Errorf("the helper made no file: exit status %d: %s", run.Status, strings.TrimSpace(run.Output))
 	}
 	defer func() {
-		clean := context.WithoutCancel(ctx)
-		err = errors.Join(err, s.Foothold.Code(clean, probe.Remove, probe.Path{Path: made}, nil))
+		err = errors.Join(err, step.Clean(ctx, s.Foothold, probe.Remove, probe.Path{Path: made}))
 	}()
 	return judgeMade(w.uid, is, f, step.Listing(helper.Path, is), step.Listing(made, f)), nil
 }
@@ -168,7 +167,7 @@ func fileCapabilityHelper(ctx context.Context, s *sandbox.Scene) (out step.Outco
 	defer func() { err = errors.Join(err, helper.Remove()) }()
 	run, err := w.run(ctx, helper.Path, probe.Socket, probe.SocketArgs{Family: syscall.AF_INET, Type: syscall.SOCK_RAW, Protocol: syscall.IPPROTO_RAW})
 	if err != nil {
-		return denied(err)
+		return step.Denial(err)
 	}
 	return judgeSocket(w.uid, run, helper.Path)
 }
@@ -184,12 +183,4 @@ func judgeSocket(worker int, run probe.ExecResult, helper string) (step.Outcome,
 		return step.Outcome{Verdict: step.Blocked, Evidence: fmt.Sprintf("uid %d ran %s (cap_net_raw=ep): %s", worker, helper, said)}, nil
 	}
 	return step.Outcome{}, fmt.Errorf("the helper ended with status %d: %s", run.Status, said)
-}
-
-// denied makes a block of the kernel's refusal, and an error of anything else.
-func denied(err error) (step.Outcome, error) {
-	if line := step.Denied(err); line != "" {
-		return step.Outcome{Verdict: step.Blocked, Evidence: line}, nil
-	}
-	return step.Outcome{}, err
 }

@@ -2,7 +2,6 @@ package noescalation
 
 import (
 	"context"
-	"syscall"
 	"testing"
 
 	"road/internal/probe"
@@ -51,19 +50,6 @@ func TestEffectiveUser(t *testing.T) {
 	}
 	if _, err := effectiveUser(""); err == nil {
 		t.Error("an empty status has a user")
-	}
-}
-
-// TestOnlyTheKernelDenies has a probe that went away never count as blocked.
-func TestOnlyTheKernelDenies(t *testing.T) {
-	eperm := &probe.Error{Op: "fork/exec", Path: "/x", Errno: int(syscall.EPERM), Message: "Operation not permitted"}
-	if out, err := denied(eperm); err != nil || out.Verdict != step.Blocked || out.Evidence != "fork/exec /x: Operation not permitted" {
-		t.Errorf("%+v, %v", out, err)
-	}
-	for _, e := range []error{probe.ErrEnded, syscall.EPERM, &probe.Error{Op: "fork/exec", Errno: int(syscall.ENOENT)}} {
-		if out, err := denied(e); err == nil || out.Verdict != "" {
-			t.Errorf("%v: %+v, %v", e, out, err)
-		}
 	}
 }
 

@@ -8,7 +8,6 @@ import (
 	"path"
 	"strings"
 	"syscall"
-	"time"
 
 	"road/internal/probe"
 	"road/internal/sandbox"
@@ -268,42 +267,26 @@ func judgeSetuid(name string, f sandbox.File) (step.Outcome, error) {
 func dropInDev(ctx context.Context, s *sandbox.Scene) (out step.Outcome, err error) {
 	const name = "/dev/road-tool"
 	if err := s.Foothold.Code(ctx, probe.Write, probe.WriteArgs{Path: name, Self: true, Mode: 0o755}, nil); err != nil {
-		if step.Denied(err) != "" {
-			return step.Outcome{Verdict: step.Blocked, Evidence: step.Refused(err)}, nil
-		}
-		return step.Outcome{}, err
+		return step.Denial(err)
 	}
-	clean := context.WithoutCancel(ctx)
 	defer func() {
-		err = errors.Join(err, s.Foothold.Code(clean, probe.Remove, probe.Path{Path: name}, nil))
+		err = errors.Join(err, step.Clean(ctx, s.Foothold, probe.Remove, probe.Path{Path: name}))
 	}()
 	var run probe.ExecResult
 	if err := s.Foothold.Code(ctx, probe.Exec, probe.ExecArgs{Argv: []string{name, "hold"}, Background: true}, &run); err != nil {
-		if step.Denied(err) != "" {
-			return step.Outcome{Verdict: step.Blocked, Evidence: step.Refused(err)}, nil
-		}
-		return step.Outcome{}, err
+		return step.Denial(err)
 	}
 	defer func() {
-		if killErr := s.Foothold.Code(clean, probe.Kill, probe.KillArgs{PID: run.PID}, nil); !errors.Is(killErr, syscall.ESRCH) {
+		if killErr := step.Clean(ctx, s.Foothold, probe.Kill, probe.KillArgs{PID: run.PID}); !errors.Is(killErr, syscall.ESRCH) {
 			err = errors.Join(err, killErr)
 		}
 	}()
-	for range 20 {
-		list, err := s.Node.Processes()
-		if err != nil {
-			return step.Outcome{}, err
-		}
-		for _, p := range list {
-			if strings.HasPrefix(p.Exe, "/dev/") {
-				return step.Outcome{Verdict: step.Succeeded, Evidence: fmt.Sprintf("on the node: uid %d pid %d %s", p.UID, p.PID, p.Exe)}, nil
-			}
-		}
-		select {
-		case <-ctx.Done():
-			return step.Outcome{}, ctx.Err()
-		case <-time.After(50 * time.Millisecond):
-		}
+	p, found, err := step.FindProcess(ctx, s.Node, "/dev/")
+	if err != nil {
+		return step.Outcome{}, err
+	}
+	if found {
+		return step.Outcome{Verdict: step.Succeeded, Evidence: fmt.Sprintf("on the node: uid %d pid %d %s", p.UID, p.PID, p.Exe)}, nil
 	}
 	return step.Outcome{}, errors.New("the program in /dev was started, and the node sees no process of it")
 }

@@ -28,6 +28,9 @@ const readyIn = time.Minute
 // runsIn is how long the attacker's program may take to be seen there.
 const runsIn = 15 * time.Second
 
+// restoreLimit is how long the tag may take to be moved back.
+const restoreLimit = time.Minute
+
 // swapTheTag moves the tag of the container's image, has the pod start on a node
 // that has no image of it, and looks there for the attacker's program.
 func swapTheTag(ctx context.Context, s *sandbox.Scene) (out step.Outcome, err error) {
@@ -38,7 +41,11 @@ func swapTheTag(ctx context.Context, s *sandbox.Scene) (out step.Outcome, err er
 	if err != nil {
 		return out, fmt.Errorf("the tag could not be moved: %w", err)
 	}
-	defer func() { err = errors.Join(err, moved.Restore(context.WithoutCancel(ctx))) }()
+	defer func() {
+		limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), restoreLimit)
+		defer cancel()
+		err = errors.Join(err, moved.Restore(limit))
+	}()
 	r, err := s.Registry.Start(ctx)
 	if err != nil {
 		return out, fmt.Errorf("the pod does not start on another node: %w", err)

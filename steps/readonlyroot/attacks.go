@@ -118,10 +118,10 @@ func runFromVolume(ctx context.Context, s *sandbox.Scene) (step.Outcome, error) 
 // process on the node. Nothing of it stays.
 func saveAndRun(ctx context.Context, s *sandbox.Scene, name string) (out step.Outcome, err error) {
 	if err := s.Foothold.Code(ctx, probe.Write, probe.WriteArgs{Path: name, Self: true, Mode: 0o755}, nil); err != nil {
-		return denied(err)
+		return step.Denial(err)
 	}
 	defer func() {
-		err = errors.Join(err, s.Foothold.Code(context.WithoutCancel(ctx), probe.Remove, probe.Path{Path: name}, nil))
+		err = errors.Join(err, step.Clean(ctx, s.Foothold, probe.Remove, probe.Path{Path: name}))
 	}()
 	return run(ctx, s, probe.ExecArgs{Argv: []string{name, "hold"}}, name)
 }
@@ -132,10 +132,10 @@ func run(ctx context.Context, s *sandbox.Scene, args probe.ExecArgs, exe string)
 	args.Background = true
 	var started probe.ExecResult
 	if err := s.Foothold.Code(ctx, probe.Exec, args, &started); err != nil {
-		return denied(err)
+		return step.Denial(err)
 	}
 	defer func() {
-		killed := s.Foothold.Code(context.WithoutCancel(ctx), probe.Kill, probe.KillArgs{PID: started.PID}, nil)
+		killed := step.Clean(ctx, s.Foothold, probe.Kill, probe.KillArgs{PID: started.PID})
 		if !errors.Is(killed, syscall.ESRCH) {
 			err = errors.Join(err, killed)
 		}
@@ -148,14 +148,6 @@ func run(ctx context.Context, s *sandbox.Scene, args probe.ExecArgs, exe string)
 		return step.Outcome{}, fmt.Errorf("%s was started, and the node sees no process of it", exe)
 	}
 	return step.Outcome{Verdict: step.Succeeded, Evidence: fmt.Sprintf("on the node: uid %d pid %d %s", p.UID, p.PID, p.Exe)}, nil
-}
-
-// denied makes a block of the kernel's refusal, and an error of anything else.
-func denied(err error) (step.Outcome, error) {
-	if line := step.Denied(err); line != "" {
-		return step.Outcome{Verdict: step.Blocked, Evidence: line}, nil
-	}
-	return step.Outcome{}, err
 }
 
 // marker is what an attacker's program holds that nothing else does.
@@ -234,7 +226,7 @@ func overwrite(ctx context.Context, s *sandbox.Scene, name string) (step.Outcome
 	err := s.Foothold.Code(ctx, probe.Write, probe.WriteArgs{Path: saved, Data: []byte(marker), Mode: 0o755}, nil)
 	if err == nil {
 		if err = s.Foothold.Code(ctx, probe.Rename, probe.FromTo{From: saved, To: name}, nil); err != nil {
-			err = errors.Join(err, s.Foothold.Code(context.WithoutCancel(ctx), probe.Remove, probe.Path{Path: saved}, nil))
+			err = errors.Join(err, step.Clean(ctx, s.Foothold, probe.Remove, probe.Path{Path: saved}))
 		}
 	}
 	if err != nil && step.Denied(err) == "" {
@@ -322,7 +314,7 @@ func loginShell(ctx context.Context, s *sandbox.Scene, planted, trace string) (o
 		return step.Outcome{}, fmt.Errorf("%s was written, and a login shell did not run it: %w", planted, err)
 	}
 	defer func() {
-		err = errors.Join(err, s.Foothold.Code(context.WithoutCancel(ctx), probe.Remove, probe.Path{Path: trace}, nil))
+		err = errors.Join(err, step.Clean(ctx, s.Foothold, probe.Remove, probe.Path{Path: trace}))
 	}()
 	f, err := s.Node.Stat(planted)
 	if err != nil {
@@ -343,11 +335,10 @@ func scriptInDevShm(ctx context.Context, s *sandbox.Scene) (out step.Outcome, er
 	const script, trace = "/dev/shm/road-script", "/dev/shm/road-trace"
 	text := fmt.Sprintf("echo written by the script at %d >%s\n", time.Now().UnixNano(), trace)
 	if err := s.Foothold.Code(ctx, probe.Write, probe.WriteArgs{Path: script, Data: []byte(text), Mode: 0o755}, nil); err != nil {
-		return denied(err)
+		return step.Denial(err)
 	}
-	clean := context.WithoutCancel(ctx)
 	defer func() {
-		err = errors.Join(err, s.Foothold.Code(clean, probe.Remove, probe.Path{Path: script}, nil))
+		err = errors.Join(err, step.Clean(ctx, s.Foothold, probe.Remove, probe.Path{Path: script}))
 	}()
 	err = s.Foothold.Code(ctx, probe.Exec, probe.ExecArgs{Argv: []string{"sh", script}}, nil)
 	if line := step.Missing(err); line != "" {
@@ -361,7 +352,7 @@ func scriptInDevShm(ctx context.Context, s *sandbox.Scene) (out step.Outcome, er
 		return step.Outcome{}, fmt.Errorf("the shell ran the script, and the node sees nothing of it: %w", err)
 	}
 	defer func() {
-		err = errors.Join(err, s.Foothold.Code(clean, probe.Remove, probe.Path{Path: trace}, nil))
+		err = errors.Join(err, step.Clean(ctx, s.Foothold, probe.Remove, probe.Path{Path: trace}))
 	}()
 	if !strings.Contains(text, strings.TrimSpace(string(left))) {
 		return step.Outcome{}, fmt.Errorf("%s holds something else: %.50q", trace, left)

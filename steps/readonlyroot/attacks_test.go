@@ -12,19 +12,6 @@ import (
 
 var erofs = &probe.Error{Op: "open", Path: "/app/x", Errno: int(syscall.EROFS), Message: "Read-only file system"}
 
-// TestOnlyTheKernelDenies has a probe that went away never count as blocked.
-func TestOnlyTheKernelDenies(t *testing.T) {
-	out, err := denied(erofs)
-	if err != nil || out.Verdict != step.Blocked || out.Evidence != "open /app/x: Read-only file system" {
-		t.Errorf("%+v, %v", out, err)
-	}
-	for _, e := range []error{probe.ErrEnded, syscall.EROFS, &probe.Error{Op: "open", Errno: int(syscall.ENOSPC)}, &probe.Error{Op: "x", Message: "no such verb"}} {
-		if out, err := denied(e); err == nil || out.Verdict != "" {
-			t.Errorf("%v: %+v, %v", e, out, err)
-		}
-	}
-}
-
 func TestJudgeOverwrite(t *testing.T) {
 	if out, err := judgeOverwrite(nil, true, "F"); err != nil || out.Verdict != step.Succeeded {
 		t.Errorf("%+v, %v", out, err)

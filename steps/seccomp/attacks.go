@@ -109,8 +109,7 @@ func newUserNamespace(ctx context.Context, s *sandbox.Scene) (out step.Outcome, 
 		return denied(err)
 	}
 	defer func() {
-		clean := context.WithoutCancel(ctx)
-		err = errors.Join(err, s.Foothold.Code(clean, probe.Release, probe.Held{Hold: child.Hold}, nil))
+		err = errors.Join(err, step.Clean(ctx, s.Foothold, probe.Release, probe.Held{Hold: child.Hold}))
 	}()
 	name := fmt.Sprintf("/proc/%d/uid_map", child.PID)
 	text, err := s.Node.ReadFile(name, 1000)
@@ -202,14 +201,11 @@ func judgeKeys(list []string, serial int, name string) (step.Outcome, error) {
 	return step.Outcome{}, fmt.Errorf("the kernel gave key %08x, and the host's list of %d keys lacks it", serial, len(list))
 }
 
-// denied makes a block of the kernel's refusal, and an error of anything else.
+// denied is step.Denial for what a filter answers: ENOSYS too, for calls that it
+// does not know.
 func denied(err error) (step.Outcome, error) {
-	line := step.Denied(err)
-	if line == "" && errors.Is(err, syscall.ENOSYS) {
-		line = step.Refused(err)
-	}
-	if line != "" {
+	if line := step.Refused(err); line != "" && errors.Is(err, syscall.ENOSYS) {
 		return step.Outcome{Verdict: step.Blocked, Evidence: line}, nil
 	}
-	return step.Outcome{}, err
+	return step.Denial(err)
 }

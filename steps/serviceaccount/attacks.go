@@ -21,7 +21,7 @@ var attacks = []step.Attack{
 		Name:      "steal-token",
 		Goal:      "read the pod's token and talk to the cluster's API as its service account",
 		Transport: step.Code,
-		Needs:     []sandbox.Power{sandbox.CodeInside},
+		Needs:     []sandbox.Power{sandbox.CodeInside, sandbox.NetworkPolicy},
 		Run:       stealToken,
 	},
 	{

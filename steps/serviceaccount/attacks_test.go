@@ -1,11 +1,16 @@
 package serviceaccount
 
 import (
+	"context"
 	"encoding/base64"
+	"fmt"
+	"net/url"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
+	"road/internal/probe"
 	"road/internal/step"
 )
 
@@ -48,6 +53,29 @@ func TestJudgeAnswer(t *testing.T) {
 		out, err := judgeAnswer(c.code, []byte(c.body), "GET /x", who)
 		if out.Verdict != c.want || (err == nil) != (c.want != "") {
 			t.Errorf("%d %s: %+v, %v", c.code, c.body, out, err)
+		}
+	}
+}
+
+// TestJudgeSilence has a slow answer, and a call that the API saw, not count as
+// blocked.
+func TestJudgeSilence(t *testing.T) {
+	late := func(op string) error {
+		return &url.Error{Op: "Get", URL: "https://10.96.0.1", Err: &probe.Error{Op: op, Path: "10.96.0.1:443", Errno: int(syscall.ETIMEDOUT), Message: "Connection timed out"}}
+	}
+	for name, c := range map[string]struct {
+		err  error
+		seen int
+		want step.Verdict
+	}{
+		"no connection":           {late("connect"), 0, step.Blocked},
+		"the API saw it":          {late("connect"), 1, ""},
+		"a slow handshake":        {late("read"), 0, ""},
+		"the probe did not start": {fmt.Errorf("the probe could not start: %w", context.DeadlineExceeded), 0, ""},
+	} {
+		out, err := judgeSilence(c.err, "10.96.0.1:443", c.seen)
+		if out.Verdict != c.want || (err == nil) != (c.want != "") {
+			t.Errorf("%s: %+v, %v", name, out, err)
 		}
 	}
 }

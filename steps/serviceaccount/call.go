@@ -11,7 +11,6 @@ import (
 	"net"
 	"net/http"
 	"strings"
-	"syscall"
 	"time"
 
 	"road/internal/probe"
@@ -43,8 +42,8 @@ func callAPI(ctx context.Context, s *sandbox.Scene, token, subject string) (step
 		return step.Outcome{}, fmt.Errorf("%s holds no certificate", caFile)
 	}
 	web := &http.Client{Transport: &http.Transport{
-		DialContext: func(ctx context.Context, _, addr string) (net.Conn, error) {
-			return step.Through(context.WithoutCancel(ctx), s.Foothold, addr, quiet)
+		DialContext: func(_ context.Context, _, addr string) (net.Conn, error) {
+			return step.Through(ctx, s.Foothold, addr, quiet)
 		},
 		TLSClientConfig: &tls.Config{RootCAs: roots}, DisableKeepAlives: true,
 	}}
@@ -55,12 +54,10 @@ func callAPI(ctx context.Context, s *sandbox.Scene, token, subject string) (step
 		return step.Outcome{}, err
 	}
 	req.Header.Set("Authorization", "Bearer "+token)
+	before := asked(s)
 	resp, err := web.Do(req)
-	if errors.Is(err, syscall.ETIMEDOUT) {
-		return step.Outcome{Verdict: step.Blocked, Evidence: fmt.Sprintf("call: %s: %s", addr, step.Refused(err))}, nil
-	}
 	if err != nil {
-		return step.Outcome{}, fmt.Errorf("call the API: %w", err)
+		return judgeSilence(err, addr, asked(s)-before)
 	}
 	defer resp.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
@@ -68,6 +65,24 @@ func callAPI(ctx context.Context, s *sandbox.Scene, token, subject string) (step
 		return step.Outcome{}, err
 	}
 	return judgeAnswer(resp.StatusCode, body, "GET "+path, subject)
+}
+
+// asked is how often the API was, as its log has it; 0 where nobody keeps one.
+func asked(s *sandbox.Scene) int {
+	if s.Control == nil {
+		return 0
+	}
+	return len(s.Control.Log(sandbox.API))
+}
+
+// judgeSilence says what a call that failed means: blocked is only one whose
+// connection did not come about, while the API saw nothing of it.
+func judgeSilence(err error, addr string, seen int) (step.Outcome, error) {
+	line := step.Unanswered(err)
+	if line == "" || seen > 0 {
+		return step.Outcome{}, fmt.Errorf("call the API at %s, whose log has %d lines of it: %w", addr, seen, err)
+	}
+	return step.Outcome{Verdict: step.Blocked, Evidence: "call: " + line + "\nthe API server's log is empty"}, nil
 }
 
 // judgeAnswer says whether the API knew who called.

@@ -69,7 +69,12 @@ type counters struct {
 	exists     bool
 	oomKills   int64 // of this group alone in version 1
 	throttled  int64 // of this group alone in version 1
+	full       bool  // its memory was once as much as its limit; of this group alone in version 1
 }
+
+// chargeBytes is more than the kernel counts for a group at once: what was refused
+// was less.
+const chargeBytes = 1 << 20
 
 // read gives the group's counters; a missing file counts as 0.
 func (g podCgroup) read() counters {
@@ -78,7 +83,8 @@ func (g podCgroup) read() counters {
 		d := g.dir("")
 		cpu := readKeys(filepath.Join(d, "cpu.stat"))
 		c.anon = readKeys(filepath.Join(d, "memory.stat"))["anon"]
-		c.oomKills = readKeys(filepath.Join(d, "memory.events"))["oom_kill"]
+		events := readKeys(filepath.Join(d, "memory.events"))
+		c.oomKills, c.full = events["oom_kill"], events["max"] > 0
 		c.cpu = time.Duration(cpu["usage_usec"]) * time.Microsecond
 		c.throttled = cpu["nr_throttled"]
 		c.pids = readNumber(filepath.Join(d, "pids.current"))
@@ -89,6 +95,9 @@ func (g podCgroup) read() counters {
 	memory := g.dir("memory")
 	c.anon = readKeys(filepath.Join(memory, "memory.stat"))["total_rss"]
 	c.oomKills = readKeys(filepath.Join(memory, "memory.oom_control"))["oom_kill"]
+	// Kernels since 6.18 at the latest do not count memory.failcnt.
+	limit := readNumber(filepath.Join(memory, "memory.limit_in_bytes"))
+	c.full = limit > 0 && readNumber(filepath.Join(memory, "memory.max_usage_in_bytes")) >= limit-chargeBytes
 	c.cpu = time.Duration(readNumber(filepath.Join(g.dir("cpuacct"), "cpuacct.usage")))
 	c.throttled = readKeys(filepath.Join(g.dir("cpu"), "cpu.stat"))["nr_throttled"]
 	c.pids = readNumber(filepath.Join(g.dir("pids"), "pids.current"))

@@ -15,8 +15,8 @@ func TestCounters(t *testing.T) {
 		unified bool
 		want    counters
 	}{
-		{"v1", false, counters{anon: 1179648, pids: 5, cpu: 283919873, exists: true, oomKills: 1, throttled: 12}},
-		{"v2", true, counters{anon: 905216, pids: 7, cpu: 1234567 * time.Microsecond, exists: true, oomKills: 2, throttled: 40}},
+		{"v1", false, counters{anon: 1179648, pids: 5, cpu: 283919873, exists: true, oomKills: 1, throttled: 12, full: true}},
+		{"v2", true, counters{anon: 905216, pids: 7, cpu: 1234567 * time.Microsecond, exists: true, oomKills: 2, throttled: 40, full: true}},
 	} {
 		g := podCgroup{root: "testdata/cgroup-" + c.name, path: "/node/pod", unified: c.unified}
 		if d := cmp.Diff(c.want, g.read(), cmp.AllowUnexported(counters{})); d != "" {

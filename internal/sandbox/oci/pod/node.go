@@ -179,21 +179,23 @@ func (p *Pod) Usage() (sandbox.Usage, error) {
 	if !p.cgroup.unified {
 		// Version 1 counts a group's own events only; 2 counts those below too,
 		// and a group that is gone stays in its parent's sum.
-		u.OOMKills, u.Throttled = top.oomKills, top.throttled
+		u.OOMKills, u.Throttled, u.Full = top.oomKills, top.throttled, top.full
 		for _, c := range p.all {
 			c.mu.Lock()
 			past, a := c.past, c.run
 			c.mu.Unlock()
 			u.OOMKills += past.oomKills
+			u.Full = u.Full || past.full
 			u.Throttled += past.throttled
 			if a != nil {
 				own := a.cgroup.read()
 				u.OOMKills += own.oomKills
+				u.Full = u.Full || own.full
 				u.Throttled += own.throttled
 			}
 		}
 	} else {
-		u.OOMKills, u.Throttled = top.oomKills, top.throttled
+		u.OOMKills, u.Throttled, u.Full = top.oomKills, top.throttled, top.full
 	}
 	u.WriteBytes = p.writeBytes()
 	return u, nil

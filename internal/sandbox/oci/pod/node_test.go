@@ -54,7 +54,7 @@ func TestSandboxNode(t *testing.T) {
 		}
 	}
 	u, err := n.Usage()
-	if err != nil || u.Processes < 1 || u.AnonBytes <= 0 || u.CPU <= 0 || u.OOMKills != 0 {
+	if err != nil || u.Processes < 1 || u.AnonBytes <= 0 || u.CPU <= 0 || u.OOMKills != 0 || u.Full {
 		t.Errorf("%+v, %v", u, err)
 	}
 }
@@ -75,7 +75,7 @@ func TestSandboxMemoryLimit(t *testing.T) {
 	if c := p.Status().Containers[0]; c.Reason != "OOMKilled" || !c.OOMKilled || c.ExitCode != 137 {
 		t.Errorf("%+v", c)
 	}
-	if u, err := p.Usage(); err != nil || u.OOMKills != 1 {
+	if u, err := p.Usage(); err != nil || u.OOMKills != 1 || !u.Full {
 		t.Errorf("%+v, %v", u, err)
 	}
 	// A child that is killed leaves the container alive and is counted.
@@ -86,7 +86,7 @@ func TestSandboxMemoryLimit(t *testing.T) {
 	if got := p.Logs("", 5); !strings.Contains(got, "signal: killed") {
 		t.Errorf("%q", got)
 	}
-	if u, err := p.Usage(); err != nil || u.OOMKills != 1 {
+	if u, err := p.Usage(); err != nil || u.OOMKills != 1 || !u.Full {
 		t.Errorf("%+v, %v", u, err)
 	}
 	if c := p.Status().Containers[0]; c.Phase != Running {

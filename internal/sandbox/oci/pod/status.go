@@ -254,6 +254,7 @@ func (c *container) begin(a *attempt) {
 func (c *container) over(e ending) {
 	c.mu.Lock()
 	c.past.oomKills += e.oomKills
+	c.past.full = c.past.full || e.full
 	c.past.throttled += e.throttled
 	c.past.bytes += e.bytes
 	c.past.writes = app.MergeWrites(c.past.writes, e.writes)
