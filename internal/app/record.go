@@ -10,6 +10,9 @@ import (
 // changes its meaning.
 const RecordSchema = "road/seen/v1"
 
+// Hidden stands in reports and records in the place of a secret.
+const Hidden = "***"
+
 // A Record is what runs of an application showed, saved: what road learn writes
 // and road fix --seen reads.
 type Record struct {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"road/internal/app"
@@ -31,7 +33,43 @@ func Learn(ctx context.Context, o Options) (*app.Record, error) {
 	e := w.report.Engine
 	r := app.NewRecord(w.app, strings.TrimPrefix(e.Runtime+", kernel "+e.Kernel, ", "))
 	r.Notes = w.report.Notes
+	r.Seen = w.mask.seen(r.Seen)
 	return r, nil
+}
+
+// seen gives what was seen without what images and logs tell of secrets. Names of
+// files stay as they are: fixes write them.
+func (m *masker) seen(s *app.Seen) *app.Seen {
+	out := *s
+	out.Images, out.Containers = map[string]app.ImageFacts{}, map[string]map[string]*app.SeenInside{}
+	for ref, f := range s.Images {
+		f.Entrypoint, f.Cmd, f.Env = m.each(f.Entrypoint), m.each(f.Cmd), m.each(f.Env)
+		f.Note, f.Labels = m.hide(f.Note), maps.Clone(f.Labels)
+		for k, v := range f.Labels {
+			f.Labels[k] = m.hide(v)
+		}
+		out.Images[ref] = f
+	}
+	for id, containers := range s.Containers {
+		out.Containers[id] = map[string]*app.SeenInside{}
+		for name, in := range containers {
+			masked := *in
+			masked.Denied = slices.Clone(in.Denied)
+			for i := range masked.Denied {
+				masked.Denied[i].Line = m.hide(masked.Denied[i].Line)
+			}
+			out.Containers[id][name] = &masked
+		}
+	}
+	return &out
+}
+
+func (m *masker) each(list []string) []string {
+	out := slices.Clone(list)
+	for i := range out {
+		out[i] = m.hide(out[i])
+	}
+	return out
 }
 
 // always wants the system calls of every application.

@@ -1,6 +1,7 @@
 package walk
 
 import (
+	"cmp"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
@@ -8,60 +9,77 @@ import (
 	"net/url"
 	"regexp"
 	"slices"
-	"sort"
 	"strings"
+	"sync"
 	"unicode"
 	"unicode/utf8"
 
 	"road/internal/app"
-
-	corev1 "k8s.io/api/core/v1"
 )
 
 // maxEvidence is how much of an attack's evidence is kept, in bytes; the middle
 // of what is longer goes.
 const maxEvidence = 2000
 
-// shortest is the length in bytes below which a secret value is not masked: so
-// short a value says nothing, and masking it would wreck every line.
-const shortest = 4
+// hidden stands for what is masked.
+const hidden = app.Hidden
 
 // tokens look the same everywhere: three dotted parts, the first of which is
 // base64 of `{"`.
 var tokens = regexp.MustCompile(`eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*`)
 
-// A masker takes secrets out of text before it enters the report.
-type masker struct{ values []string }
+// A login is a password in an address.
+var login = regexp.MustCompile(`([a-z][a-z0-9+.-]*://[^\s/:@"']*:)([^\s/@"'$<{*][^\s/@"']*)@`)
 
-// newMasker knows every value of every Secret of a, in each of its forms.
+// A masker takes secrets out of text before it enters the report. What it knows
+// may grow while others use it.
+type masker struct {
+	mu     sync.RWMutex
+	public names           // what is never masked
+	known  map[string]bool // the secret values, as they were found
+	forms  []string        // all forms of those that are masked, the longest first
+}
+
+// newMasker knows what the sources of a hold that is secret.
 func newMasker(a *app.App) *masker {
-	m := &masker{}
-	for _, o := range a.Objects {
-		s, ok := o.Typed.(*corev1.Secret)
-		if !ok || s == nil {
-			continue
-		}
-		for _, v := range s.Data {
-			m.add(string(v))
-		}
-		for _, v := range s.StringData {
-			m.add(v)
+	m := &masker{known: map[string]bool{}, public: namesOf(a)}
+	secretsOf(a, func(v string) { m.known[v] = true })
+	m.settle()
+	return m
+}
+
+// image takes over what is known of an image once it is made.
+func (m *masker) image(f app.ImageFacts) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.known == nil {
+		m.known = map[string]bool{}
+	}
+	for _, acc := range f.Accounts {
+		m.public = append(m.public, acc.Name)
+	}
+	for _, kv := range f.Env {
+		if name, v, _ := strings.Cut(kv, "="); isSecret(name) {
+			m.known[v] = true
 		}
 	}
-	for _, secret := range a.Config.Secrets {
-		for _, v := range secret {
-			m.add(v)
+	for name, v := range f.Labels {
+		if isSecret(name) {
+			m.known[v] = true
 		}
+	}
+	m.settle()
+}
+
+// settle makes forms of what is known now.
+func (m *masker) settle() {
+	m.forms = nil
+	for v := range m.known {
+		m.add(v)
 	}
 	// The longest first, so that no part of one value hides another.
-	sort.Slice(m.values, func(i, j int) bool {
-		if len(m.values[i]) != len(m.values[j]) {
-			return len(m.values[i]) > len(m.values[j])
-		}
-		return m.values[i] < m.values[j]
-	})
-	m.values = slices.Compact(m.values)
-	return m
+	slices.SortFunc(m.forms, func(x, y string) int { return cmp.Or(len(y)-len(x), strings.Compare(x, y)) })
+	m.forms = slices.Compact(m.forms)
 }
 
 // forms gives a value as applications show it: as it is, in base64, in an
@@ -77,29 +95,34 @@ func forms(v string) []string {
 
 func (m *masker) add(v string) {
 	for _, v := range []string{v, strings.TrimSpace(v)} {
-		if len(v) < shortest {
+		if m.public.show(v) {
 			continue
 		}
-		m.values = append(m.values, forms(v)...)
+		m.forms = append(m.forms, forms(v)...)
 		// The lines of a key or certificate are secrets of their own: evidence
 		// may show only one of them.
 		for _, line := range strings.Split(v, "\n") {
 			if line = strings.TrimSpace(line); len(line) >= 16 && line != v {
-				m.values = append(m.values, line)
+				m.forms = append(m.forms, line)
 			}
 		}
 	}
 }
 
+// hide masks secrets.
+func (m *masker) hide(s string) string {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	for _, v := range m.forms {
+		s = strings.ReplaceAll(s, v, hidden)
+	}
+	s = login.ReplaceAllString(s, "${1}"+hidden+"@")
+	return tokens.ReplaceAllString(s, hidden)
+}
+
 // text masks secrets and escapes control characters, new lines and tabs aside,
 // so that no line of an attacked container can act on the reader's terminal.
-func (m *masker) text(s string) string {
-	for _, v := range m.values {
-		s = strings.ReplaceAll(s, v, "***")
-	}
-	s = tokens.ReplaceAllString(s, "***")
-	return Escape(s)
-}
+func (m *masker) text(s string) string { return Escape(m.hide(s)) }
 
 // error masks what an error says; its causes stay what they are.
 func (m *masker) error(err error) error {

@@ -266,6 +266,7 @@ func (w *walker) prepare(ctx context.Context, a *app.App, stop *Stop) error {
 	}
 	for ref, f := range facts {
 		a.Seen.Images[ref] = f
+		w.mask.image(f)
 		if f.Note != "" {
 			w.noteOnce(f.Note)
 		}

@@ -46,6 +46,9 @@ func (t *target) plan(a *app.App) (*plan, string) {
 		}
 		return nil, ""
 	}
+	if what := t.hidden(a); what != "" {
+		return nil, fmt.Sprintf("what a run showed of it was saved without its secrets (%s), which it would lose; road walk keeps them", what)
+	}
 	p := &plan{facts: t.facts(a), rung: t.rung(a), loads: t.loads(a)}
 	s, err := t.starts(a)
 	if err == nil && !t.granted(a, withShell) && p.rung < slimmed {
@@ -71,6 +74,22 @@ func (t *target) plan(a *app.App) (*plan, string) {
 		p.addPackages(t, a)
 	}
 	return p, ""
+}
+
+// hidden names what is not known of how the image runs, since a record of a run
+// holds no secrets; "" where all of it is known.
+func (t *target) hidden(a *app.App) string {
+	facts := t.facts(a)
+	live := t.live(facts.Env)
+	for _, kv := range facts.Env {
+		if name, v, _ := strings.Cut(kv, "="); live[name] == "" && strings.Contains(v, app.Hidden) {
+			return "ENV " + name
+		}
+	}
+	if strings.Contains(strings.Join(slices.Concat(facts.Entrypoint, facts.Cmd), " "), app.Hidden) {
+		return "its command"
+	}
+	return ""
 }
 
 // unreadable says why a Dockerfile cannot be continued, "" where it can.

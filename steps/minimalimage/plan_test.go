@@ -46,6 +46,8 @@ func TestLeftOut(t *testing.T) {
 		{"the manifest's own line", debian, ", command: [sh, -c, 'a; b']", app.ImageFacts{}, ran, `the command of container "c" is a line for a shell`},
 		{"nothing to start", debian, "", app.ImageFacts{}, ran, "neither the image nor the manifest says what to start"},
 		{"for others", debian + "ONBUILD RUN x\n", "", app.ImageFacts{Cmd: []string{"x"}}, ran, "web/Dockerfile:2: ONBUILD"},
+		{"a record without its secrets", debian + "ENV PASSWORD=x\n", "", app.ImageFacts{Env: []string{"PASSWORD=***"}, Cmd: []string{"x"}}, ran, "saved without its secrets (ENV PASSWORD)"},
+		{"a record without its command", debian, "", app.ImageFacts{Cmd: []string{"x", "--password=***"}}, ran, "saved without its secrets (its command)"},
 		{"Windows", "FROM mcr.microsoft.com/windows/nanoserver\n", "", app.ImageFacts{Cmd: []string{"x"}}, ran, "for Windows"},
 	} {
 		a := load(t, c.dockerfile, c.container, c.facts, c.in)
