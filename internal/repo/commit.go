@@ -21,7 +21,7 @@ func (r *Repo) Commit(ctx context.Context, message string, files, created []stri
 	if len(created) > 0 {
 		args := append([]string{"add", "--force", "--intent-to-add", "--"}, literal(created)...)
 		if _, err := r.run(ctx, nil, args...); err != nil {
-			return "", fmt.Errorf("git add: %s", said(err))
+			return "", fmt.Errorf("git add: %w", err)
 		}
 	}
 	args := []string{"commit", "--quiet", "--only", "--cleanup=whitespace", "--file=-", "--"}
@@ -31,7 +31,7 @@ func (r *Repo) Commit(ctx context.Context, message string, files, created []stri
 	case err2 != nil:
 		return "", err2
 	case err != nil && now == before:
-		return "", fmt.Errorf("git commit in %s: %s", r.top, said(err))
+		return "", fmt.Errorf("git commit in %s: %w", r.top, err)
 	}
 	return now, nil
 }
@@ -40,7 +40,7 @@ func (r *Repo) Commit(ctx context.Context, message string, files, created []stri
 func (r *Repo) head(ctx context.Context) (string, error) {
 	out, err := r.run(ctx, nil, "rev-parse", "HEAD")
 	if err != nil {
-		return "", fmt.Errorf("git rev-parse in %s: %s", r.top, said(err))
+		return "", fmt.Errorf("git rev-parse in %s: %w", r.top, err)
 	}
 	return strings.TrimSpace(out), nil
 }

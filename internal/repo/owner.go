@@ -2,6 +2,7 @@ package repo
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -69,6 +70,7 @@ var fromOutside = []string{"GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OB
 // as whom git runs.
 var personal = []string{"HOME", "USER", "LOGNAME", "MAIL", "XDG_CONFIG_HOME", "XDG_CACHE_HOME", "XDG_DATA_HOME", "XDG_RUNTIME_DIR", "XDG_STATE_HOME",
 	"SUDO_USER", "SUDO_UID", "SUDO_GID", "SUDO_COMMAND", "GIT_CONFIG", "GIT_CONFIG_GLOBAL", "GIT_CONFIG_COUNT", "GIT_CONFIG_PARAMETERS",
+	"GIT_AUTHOR_NAME", "GIT_AUTHOR_EMAIL", "GIT_AUTHOR_DATE", "GIT_COMMITTER_NAME", "GIT_COMMITTER_EMAIL", "GIT_COMMITTER_DATE", "EMAIL",
 	"GNUPGHOME", "GPG_AGENT_INFO", "SSH_AUTH_SOCK", "SSH_AGENT_PID", "DBUS_SESSION_BUS_ADDRESS"}
 
 // personalKinds are what the names of further such variables begin with, which
@@ -97,15 +99,20 @@ type gitError struct {
 	said string
 }
 
-func (e *gitError) Error() string { return e.err.Error() }
+func (e *gitError) Error() string { return cmp.Or(e.said, e.err.Error()) }
 func (e *gitError) Unwrap() error { return e.err }
 
-func said(err error) string {
+// ended says whether git came to an end by itself: it has an answer, and nobody
+// interrupted it.
+func ended(err error) bool {
+	var exit *exec.ExitError
+	return errors.As(err, &exit) && exit.Exited()
+}
+
+// quiet says whether git gave its answer without a word.
+func quiet(err error) bool {
 	var g *gitError
-	if errors.As(err, &g) && g.said != "" {
-		return g.said
-	}
-	return err.Error()
+	return ended(err) && errors.As(err, &g) && g.said == ""
 }
 
 // patience is how long git may take to clean up after an interruption.

@@ -70,8 +70,11 @@ func Open(ctx context.Context, folder string) (*Repo, error) {
 		return nil, err
 	}
 	out, err := r.run(ctx, nil, "rev-parse", "--absolute-git-dir", "--show-toplevel")
+	if err != nil && !ended(err) {
+		return nil, fmt.Errorf("git rev-parse in %s: %w", r.top, err)
+	}
 	if err != nil {
-		return nil, refuse("git status there says more", "git cannot use %s: %s", r.top, said(err))
+		return nil, refuse("git status there says more", "git cannot use %s: %v", r.top, err)
 	}
 	r.gitDir, _, _ = strings.Cut(out, "\n")
 	return r, r.Ready(ctx)
@@ -115,10 +118,16 @@ func (r *Repo) Ready(ctx context.Context) error {
 		return refuse("wait for it; where none runs, remove "+filepath.Join(r.gitDir, "index.lock"), "another git program is at work in %s", r.top)
 	}
 	if _, err := r.run(ctx, nil, "rev-parse", "--verify", "--quiet", "HEAD"); err != nil {
+		if !quiet(err) { // of a HEAD that is not there git has nothing to say
+			return fmt.Errorf("git rev-parse in %s: %w", r.top, err)
+		}
 		return refuse("commit the application as it is first", "%s has no commit yet", r.top)
 	}
 	for _, who := range []string{"GIT_AUTHOR_IDENT", "GIT_COMMITTER_IDENT"} {
 		if _, err := r.run(ctx, nil, "var", who); err != nil {
+			if !ended(err) || !strings.Contains(err.Error(), "user.") { // in each language it names the settings
+				return fmt.Errorf("git var %s in %s: %w", who, r.top, err)
+			}
 			return refuse("as "+r.as.name+": git config --global user.name NAME; git config --global user.email ADDRESS",
 				"git does not know who commits: %s has no user.name and user.email", r.as.name)
 		}
@@ -181,7 +190,7 @@ func (r *Repo) list(ctx context.Context, names []string, args ...string) ([]stri
 	}
 	out, err := r.run(ctx, nil, append(append(args, "--"), literal(names)...)...)
 	if err != nil {
-		return nil, fmt.Errorf("git %s in %s: %s", args[0], r.top, said(err))
+		return nil, fmt.Errorf("git %s in %s: %w", args[0], r.top, err)
 	}
 	return strings.FieldsFunc(out, func(r rune) bool { return r == 0 }), nil
 }

@@ -186,6 +186,31 @@ func TestOpenRefuses(t *testing.T) {
 	}
 }
 
+// What is no refusal of git's is not told as one.
+func TestOpenTellsFaultsApart(t *testing.T) {
+	top := work(t)
+	gone, cancel := context.WithCancel(ctx)
+	cancel()
+	r := open(t, top)
+	for what, err := range map[string]error{"Open": second(Open(gone, top)), "Ready": r.Ready(gone)} {
+		var no *Refusal
+		if !errors.Is(err, context.Canceled) || errors.As(err, &no) {
+			t.Errorf("%s, interrupted: %v", what, err)
+		}
+	}
+	r.git = filepath.Join(top, "notes.txt") // no program
+	if err := r.Ready(ctx); err == nil || strings.Contains(err.Error(), "no commit") {
+		t.Errorf("git cannot be run: %v", err)
+	}
+	r = open(t, top)
+	put(t, top, ".git/config", "[user\n")
+	if err := r.Ready(ctx); err == nil || strings.Contains(err.Error(), "no commit") || !strings.Contains(err.Error(), "bad config") {
+		t.Errorf("a broken configuration: %v", err)
+	}
+}
+
+func second[T any](_ T, err error) error { return err }
+
 // A hook that refuses is heard, and nothing is committed.
 func TestHookRefuses(t *testing.T) {
 	top := work(t)
@@ -243,9 +268,10 @@ func TestEnvironment(t *testing.T) {
 	if got := (&identity{}).environ(in); !slices.Equal(got, []string{"PATH=/bin", "HOME=/root", "SUDO_UID=5", "GIT_AUTHOR_NAME=Ada"}) {
 		t.Errorf("as oneself: %v", got)
 	}
+	in = append(in, "GIT_AUTHOR_EMAIL=a@b", "GIT_AUTHOR_DATE=1", "GIT_COMMITTER_NAME=Ada", "GIT_COMMITTER_EMAIL=a@b", "GIT_COMMITTER_DATE=1", "EMAIL=a@b")
 	in = append(in, "GNUPGHOME=/root/.gnupg", "SSH_AUTH_SOCK=/run/agent", "GIT_CONFIG_COUNT=1", "GIT_CONFIG_KEY_0=core.hooksPath", "GIT_CONFIG_VALUE_0=/root/hooks")
 	ada := &identity{account: &user.User{Username: "ada", HomeDir: "/home/ada"}}
-	if got := ada.environ(in); !slices.Equal(got, []string{"PATH=/bin", "GIT_AUTHOR_NAME=Ada", "HOME=/home/ada", "USER=ada", "LOGNAME=ada"}) {
+	if got := ada.environ(in); !slices.Equal(got, []string{"PATH=/bin", "HOME=/home/ada", "USER=ada", "LOGNAME=ada"}) {
 		t.Errorf("as the owner: %v", got)
 	}
 }
