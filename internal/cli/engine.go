@@ -61,10 +61,10 @@ func withEngine(ctx context.Context, o engineOptions, f func(ctx context.Context
 	if !oci.Inside() {
 		status, err := oci.Enter(oci.EnterOptions{Detach: o.detach, Ready: o.told,
 			Note: func(err error) { complain(os.Stderr, "note", err.Error()) }})
-		if err != nil {
-			return err
+		if err == nil && o.detach && Status(status) == Interrupted {
+			return &fault{Interrupted, context.Canceled, ""} // nobody has read what the inside said
 		}
-		return exit(Status(status))
+		return entered(Status(status), err)
 	}
 	// A panic of any goroutine ends this process by a signal, which the one outside
 	// tells from an exit status of ours.
@@ -83,6 +83,18 @@ func withEngine(ctx context.Context, o engineOptions, f func(ctx context.Context
 	}
 	defer func() { err = errors.Join(err, e.Close()) }()
 	return f(ctx, e, dir)
+}
+
+// entered is how the process inside the engine ended, and what was wrong with that
+// or with its remains. Whose fault it was inside counts.
+func entered(s Status, err error) error {
+	switch {
+	case err == nil:
+		return exit(s)
+	case s == BadInput, s == Interrupted:
+		return &fault{s, err, ""}
+	}
+	return err
 }
 
 // detached hands info to the process that started this one and lets it go.

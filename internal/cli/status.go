@@ -92,16 +92,17 @@ func statusOf(err error) Status {
 // report writes an error and its hint to stderr and gives the exit status.
 func (c *command) report(err error) int {
 	status := statusOf(err)
-	var f *fault
-	if err == nil || errors.As(err, &f) && f.err == nil { // told already
+	if err == nil {
 		return int(status)
 	}
-	if status == Interrupted {
+	if status == Interrupted && !isTold(err) {
 		fmt.Fprintln(c.stderr, "road: interrupted")
-		return int(status)
 	}
 	hints := map[string]bool{}
 	for _, e := range leaves(err) {
+		if isTold(e) || status == Interrupted && errors.Is(e, context.Canceled) {
+			continue
+		}
 		for _, line := range lines(e) {
 			complain(c.stderr, "error", line)
 		}
@@ -118,6 +119,12 @@ func (c *command) report(err error) int {
 		}
 	}
 	return int(status)
+}
+
+// isTold says whether an error only carries an exit status.
+func isTold(err error) bool {
+	var f *fault
+	return errors.As(err, &f) && f.err == nil
 }
 
 // complain writes text under "road: error:", further lines of it set in.

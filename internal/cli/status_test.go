@@ -1,6 +1,10 @@
 package cli
 
 import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -18,6 +22,32 @@ func TestExitOfTheProcessInside(t *testing.T) {
 		f, _ := err.(*fault)
 		if told := f != nil && f.err != nil; told != (s == 137 || s == 255) {
 			t.Errorf("%d: told %v", s, told)
+		}
+	}
+}
+
+// What went wrong beside the status is said, and whose fault it was stays.
+func TestExitWithRemains(t *testing.T) {
+	leaked := errors.New("cgroup /road/1 is still there")
+	for _, c := range []struct {
+		err    error
+		status Status
+		said   string
+	}{
+		{errors.Join(found, leaked), Findings, "road: error: cgroup /road/1 is still there\n"},
+		{errors.Join(nil, leaked), HostFault, "road: error: cgroup /road/1 is still there\n"},
+		{errors.Join(context.Canceled, leaked), Interrupted, "road: interrupted\nroad: error: cgroup /road/1 is still there\n"},
+		{entered(BadInput, leaked), BadInput, "road: error: cgroup /road/1 is still there\n"},
+		{entered(Interrupted, leaked), Interrupted, "road: interrupted\nroad: error: cgroup /road/1 is still there\n"},
+		{entered(0, leaked), HostFault, "road: error: cgroup /road/1 is still there\n"},
+		{entered(Findings, nil), Findings, ""},
+		{entered(Interrupted, nil), Interrupted, ""},
+		{fmt.Errorf("interrupted: %w", context.Canceled), Interrupted, "road: interrupted\n"},
+		{found, Findings, ""},
+	} {
+		var stderr bytes.Buffer
+		if got := (&command{stderr: &stderr}).report(c.err); Status(got) != c.status || stderr.String() != c.said {
+			t.Errorf("%v: exit status %d, want %d; said %q, want %q", c.err, got, c.status, stderr.String(), c.said)
 		}
 	}
 }

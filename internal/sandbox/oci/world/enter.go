@@ -68,14 +68,17 @@ func Enter(o Options) (status int, err error) {
 	if err != nil {
 		return 0, err
 	}
+	signals := make(chan os.Signal, 8) // heeded before there is anything to leave behind
+	signal.Notify(signals, unix.SIGINT, unix.SIGTERM, unix.SIGHUP)
+	defer signal.Stop(signals)
 	s, err := start(run, o)
 	if err != nil {
 		return 0, errors.Join(err, run.remove())
 	}
 	if o.Detach {
-		return s.waitReady(o)
+		return s.waitReady(o, signals)
 	}
-	return s.wait(o)
+	return s.wait(o, signals)
 }
 
 // A supervisor is the outside end of a world.
@@ -159,10 +162,7 @@ func closeAll(files []*os.File) {
 }
 
 // wait passes signals on until the world has ended, and removes its remains.
-func (s *supervisor) wait(o Options) (int, error) {
-	signals := make(chan os.Signal, 8)
-	signal.Notify(signals, unix.SIGINT, unix.SIGTERM, unix.SIGHUP)
-	defer signal.Stop(signals)
+func (s *supervisor) wait(o Options, signals <-chan os.Signal) (int, error) {
 	done := make(chan struct{})
 	go s.passOn(signals, done)
 	failure := make(chan error, 1)
@@ -261,10 +261,7 @@ func (s *supervisor) ready(o Options) {
 }
 
 // waitReady waits until a detached world is ready, or has ended before.
-func (s *supervisor) waitReady(o Options) (int, error) {
-	signals := make(chan os.Signal, 8)
-	signal.Notify(signals, unix.SIGINT, unix.SIGTERM, unix.SIGHUP)
-	defer signal.Stop(signals)
+func (s *supervisor) waitReady(o Options, signals <-chan os.Signal) (int, error) {
 	isReady, ended := make(chan struct{}, 1), make(chan error, 1)
 	go func() {
 		ended <- s.listen(func() {
@@ -282,22 +279,22 @@ func (s *supervisor) waitReady(o Options) (int, error) {
 	case failure := <-ended:
 		s.cmd.Wait()
 		return s.neverReady(failure)
-	case sig := <-signals:
+	case <-signals:
 		s.cmd.Process.Kill()
 		s.cmd.Wait()
-		return 128 + int(sig.(syscall.Signal)), s.run.remove()
+		return interruptedStatus, s.run.remove()
 	}
 }
 
-// neverReady explains a detached world that ended too early. It gives the
-// worker's status beside the error.
+// neverReady explains a detached world that ended too early. Where a worker ran,
+// it gives its status beside the error.
 func (s *supervisor) neverReady(failure error) (int, error) {
+	if failure != nil {
+		return 0, errors.Join(failure, s.run.remove())
+	}
 	said := lastLines(s.log, 20)
 	status := s.cmd.ProcessState.ExitCode()
-	err := failure
-	if err == nil {
-		err = fmt.Errorf("ended with exit status %d before it was ready:\n%s", status, said)
-	}
+	err := fmt.Errorf("ended with exit status %d before it was ready:\n%s", status, said)
 	return status, errors.Join(err, s.run.remove())
 }
 

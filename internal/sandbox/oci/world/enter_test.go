@@ -513,8 +513,28 @@ func TestSandboxDetachedThatFails(t *testing.T) {
 	state := t.TempDir()
 	p := startPlay(t, state, "detached-fails")
 	p.Wait()
-	if s := p.err.String(); !strings.Contains(s, "exit status 3") || !strings.Contains(s, "port 99999") {
+	if s := p.err.String(); !strings.HasPrefix(s, "enter: 3 ") || !strings.Contains(s, "exit status 3") || !strings.Contains(s, "port 99999") {
 		t.Errorf("said %q", s)
+	}
+	if names, _ := filepath.Glob(state + "/runs/*"); len(names) > 0 {
+		t.Errorf("left %v", names)
+	}
+}
+
+// Whoever interrupts the start of a detached world has interrupted it, and nothing
+// of it goes on.
+func TestSandboxDetachedInterrupted(t *testing.T) {
+	sandboxtest.Need(t)
+	state := t.TempDir()
+	p := startPlay(t, state, "detached-waits")
+	for logs := []string(nil); ; time.Sleep(10 * time.Millisecond) {
+		if logs, _ = filepath.Glob(filepath.Join(state, "runs", "*", logFile)); len(logs) == 1 && lastLines(logs[0], 1) == "waiting" {
+			break
+		}
+	}
+	p.Process.Signal(unix.SIGTERM)
+	if st := p.status(t); st != 130 {
+		t.Errorf("exit status %d", st)
 	}
 	if names, _ := filepath.Glob(state + "/runs/*"); len(names) > 0 {
 		t.Errorf("left %v", names)

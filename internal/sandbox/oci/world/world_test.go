@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/signal"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -29,13 +30,13 @@ func play(name string) int {
 	}
 	o := Options{
 		State:  os.Getenv("ROAD_TEST_STATE"),
-		Detach: name == "detached" || name == "detached-fails",
+		Detach: strings.HasPrefix(name, "detached"),
 		Ready:  func(info json.RawMessage) { fmt.Printf("ready %s\n", info) },
 		Note:   func(err error) { fmt.Println("note:", err) },
 	}
 	status, err := Enter(o)
 	if err != nil {
-		fmt.Fprintln(os.Stderr, "enter:", err)
+		fmt.Fprintln(os.Stderr, "enter:", status, err)
 		return 100
 	}
 	return status
@@ -65,6 +66,11 @@ var plays = map[string]func(*World) int{
 	"detached-fails": func(*World) int {
 		fmt.Println("no such thing as a port 99999")
 		return 3
+	},
+	"detached-waits": func(*World) int {
+		fmt.Println("waiting")
+		time.Sleep(time.Hour)
+		return 0
 	},
 	// Ends as one that cleans up does.
 	"patient": func(w *World) int {
