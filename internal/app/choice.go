@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"os"
@@ -44,7 +45,7 @@ func (c *Config) choice(step string, w *Workload, into any) error {
 	e := &ConfigError{}
 	for _, f := range faults {
 		e.Problems = append(e.Problems, Problem{
-			Pos:     Pos{FileName, f.node.Line, f.node.Column},
+			Pos:     Pos{cmp.Or(c.File, FileName), f.node.Line, f.node.Column},
 			Message: fmt.Sprintf("steps: %s: %s: %s", step, w.Name, f.message),
 		})
 	}
@@ -73,7 +74,7 @@ func withAll(c *Choices, own *yaml.Node) *yaml.Node {
 func (l *loader) references() {
 	a, c := l.app, l.app.Config
 	missing := func(line int, hint, format string, args ...any) {
-		a.Problems = append(a.Problems, Problem{Pos{File: FileName, Line: line}, fmt.Sprintf(format, args...), hint})
+		a.Problems = append(a.Problems, Problem{Pos{File: cmp.Or(c.File, FileName), Line: line}, fmt.Sprintf(format, args...), hint})
 	}
 	for _, m := range c.Manifests {
 		inside := func(f *Manifest) bool { return m == "." || f.File == m || strings.HasPrefix(f.File, m+"/") }
@@ -89,9 +90,9 @@ func (l *loader) references() {
 			}
 			continue
 		}
-		d := a.Dockerfile(i.file(l.exists))
-		if d == nil && !l.exists(i.file(l.exists)) {
-			missing(c.lines["images "+name], "name the folder that holds its Dockerfile", "image %s: there is no %s", name, i.file(l.exists))
+		d := a.Dockerfile(i.file(c.dir(), l.exists))
+		if d == nil && !l.exists(i.file(c.dir(), l.exists)) {
+			missing(c.lines["images "+name], "name the folder that holds its Dockerfile", "image %s: there is no %s", name, i.file(c.dir(), l.exists))
 		}
 		if d != nil && d.Final(i.Target) == nil {
 			missing(c.lines["images "+name], "", "image %s: %s has no stage %q", name, d.File, i.Target)

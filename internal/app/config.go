@@ -2,6 +2,7 @@ package app
 
 import (
 	"cmp"
+	"path"
 	"slices"
 	"strings"
 
@@ -15,7 +16,7 @@ const FileName = "road.yaml"
 // A Config is road.yaml (apiVersion road/v1). Every field has a default, so an
 // absent file is an empty Config.
 type Config struct {
-	File          string   // "" where there is no road.yaml
+	File          string   // relative to Root; "" where there is no road.yaml
 	Manifests     []string // files or folders; default: every manifest below Root
 	Kustomization string   // folder of the kustomization that is the application; "" where road finds it by itself
 	Helm          *HelmConfig
@@ -39,6 +40,9 @@ type Config struct {
 	exceptions []Exception // with the workloads as they are written; see App.Exceptions
 }
 
+// dir is the folder of road.yaml, relative to Root.
+func (c *Config) dir() string { return path.Dir(c.File) }
+
 // A HelmConfig says how a chart is rendered. Every field has a default.
 type HelmConfig struct {
 	Chart     string // its folder; default: the only one
@@ -51,7 +55,7 @@ type HelmConfig struct {
 // the name of the context folder.
 type ImageConfig struct {
 	Context    string
-	Dockerfile string // relative to Context, or where it does not stand there to Root; default: Dockerfile
+	Dockerfile string // relative to Context, or where it does not stand there to the folder of road.yaml; default: Dockerfile
 	Target     string
 	Args       map[string]string
 

@@ -157,7 +157,7 @@ func (x *Exception) noContainer(w *Workload) string {
 // known yet.
 func (c *Config) readExceptions(s *strict, n *yaml.Node) {
 	s.items(n, "exceptions", func(n *yaml.Node) {
-		x := Exception{Pos: Pos{File: FileName, Line: n.Line, Column: n.Column}}
+		x := Exception{Pos: Pos{File: s.file, Line: n.Line, Column: n.Column}}
 		var reason, until string
 		s.mapping(n, "an exception",
 			key{"step", s.str(&x.Step, "step")},

@@ -30,13 +30,22 @@ func Load(root string) (*App, error) {
 	if err != nil {
 		return nil, err
 	}
-	root, below := widen(abs)
-	t, err := readTree(root)
+	return LoadBelow(widen(abs))
+}
+
+// LoadBelow is Load for the folder below of root, of which all may belong to the
+// application: App.Below and App.Root of one that Load gave.
+func LoadBelow(root, below string) (*App, error) {
+	root, err := filepath.Abs(root)
+	if err != nil {
+		return nil, err
+	}
+	t, err := readTree(root, below)
 	if err != nil {
 		return nil, err
 	}
 	l := &loader{files: t.files, single: t.single, root: t.root, app: &App{
-		Root: t.root, Name: filepath.Base(abs), Below: below, Problems: t.problems, Seen: &Seen{}, Names: t.names,
+		Root: t.root, Name: filepath.Base(filepath.Join(root, filepath.FromSlash(below))), Below: below, Problems: t.problems, Seen: &Seen{}, Names: t.names,
 	}}
 	if t.single {
 		l.app.Name = filepath.Base(t.root)
@@ -195,7 +204,7 @@ func (l *loader) parse() []file {
 // isManifest says whether a file can hold objects of Kubernetes, by its name,
 // by road.yaml's choice and by a look at its text.
 func (l *loader) isManifest(name string, content []byte) bool {
-	if name == FileName || !l.chosen(name) {
+	if l.isRoadYAML(name, content) || !l.chosen(name) {
 		return false
 	}
 	if bytes.IndexByte(content[:min(len(content), 8000)], 0) >= 0 {
@@ -205,6 +214,12 @@ func (l *loader) isManifest(name string, content []byte) bool {
 		return true
 	}
 	return isManifestName(name) && mayHoldObjects(content)
+}
+
+// isRoadYAML knows the road.yaml of PATH, and that of another application in a
+// wider folder.
+func (l *loader) isRoadYAML(name string, content []byte) bool {
+	return name == path.Join(l.app.Below, FileName) || path.Base(name) == FileName && bytes.Contains(content, []byte("apiVersion: road/"))
 }
 
 func isManifestName(name string) bool {

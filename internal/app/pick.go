@@ -147,9 +147,11 @@ func (l *loader) loose(kustomizations, charts []string) bool {
 
 // widen gives the folder that holds what the kustomization in dir uses, where
 // that lies beside dir and not in it, and the way down from there to dir. An
-// overlay is an application only with its base.
+// overlay is an application only with its base. What lies beyond the widest folder
+// that may be read is left to the rendering to refuse.
 func widen(dir string) (root, below string) {
 	root = dir
+	top := widest(dir)
 	done := map[string]bool{}
 	todo := []string{dir}
 	for len(todo) > 0 {
@@ -175,7 +177,7 @@ func widen(dir string) (root, below string) {
 				} else {
 					to = filepath.Dir(to)
 				}
-				for !within(to, root) && len(strings.Split(root, string(filepath.Separator))) > 3 {
+				for within(to, top) && !within(to, root) {
 					root = filepath.Dir(root)
 				}
 			}
@@ -188,6 +190,24 @@ func widen(dir string) (root, below string) {
 	return root, filepath.ToSlash(rel)
 }
 
+// widest gives the folder above dir beyond which nothing belongs to the same
+// application: the top of its git repository; without one, what is right below a
+// home or the second folder from the top of the disk. What lies beside that is
+// not read for a name in a file.
+func widest(dir string) string {
+	home, _ := os.UserHomeDir() // "" is the parent of nothing
+	for {
+		if _, err := os.Lstat(filepath.Join(dir, ".git")); err == nil {
+			return dir
+		}
+		above := filepath.Dir(dir)
+		if within(home, above) || strings.Count(above, string(filepath.Separator)) < 2 || filepath.Base(filepath.Dir(above)) == "home" {
+			return dir
+		}
+		dir = above
+	}
+}
+
 func within(name, dir string) bool {
 	rel, err := filepath.Rel(dir, name)
 	return err == nil && filepath.IsLocal(rel)
@@ -195,10 +215,21 @@ func within(name, dir string) bool {
 
 // fromBelow names the place of a fault as who gave the folder below sees it.
 func fromBelow(err error, below string) error {
+	from := func(name string) string {
+		rel, err := filepath.Rel(filepath.FromSlash(below), filepath.FromSlash(name))
+		if err != nil {
+			return name
+		}
+		return filepath.ToSlash(rel)
+	}
 	var e *render.Error
 	if errors.As(err, &e) {
-		if rel, err := filepath.Rel(filepath.FromSlash(below), filepath.FromSlash(e.File)); err == nil {
-			e.File = filepath.ToSlash(rel)
+		e.File = from(e.File)
+	}
+	var conf *ConfigError
+	if errors.As(err, &conf) {
+		for i := range conf.Problems {
+			conf.Problems[i].File = from(conf.Problems[i].File)
 		}
 	}
 	return err

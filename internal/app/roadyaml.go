@@ -14,22 +14,25 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation"
 )
 
-// config reads road.yaml, or gives an empty Config where there is none.
+// config reads the road.yaml of PATH, or gives an empty Config where there is none.
+// One at the top of a wider folder is another application's.
 func (l *loader) config() (*Config, error) {
-	content, ok := l.files[FileName]
+	name := path.Join(l.app.Below, FileName)
+	content, ok := l.files[name]
 	if !ok || l.single {
 		return &Config{}, nil
 	}
-	l.app.files[FileName] = content
-	return parseConfig(content)
+	l.app.files[name] = content
+	return parseConfig(name, content)
 }
 
-// parseConfig reads road.yaml; the error is a *ConfigError with every fault.
-func parseConfig(content []byte) (*Config, error) {
+// parseConfig reads a road.yaml, whose paths start in its folder; the error is a
+// *ConfigError with every fault.
+func parseConfig(name string, content []byte) (*Config, error) {
 	docs, err := Documents(content)
 	if err != nil {
 		p, _ := err.(Problem)
-		p.File = FileName
+		p.File = name
 		return nil, &ConfigError{[]Problem{p}}
 	}
 	if m := newLineMap(content); m != nil {
@@ -37,8 +40,8 @@ func parseConfig(content []byte) (*Config, error) {
 			m.renumber(d)
 		}
 	}
-	c := &Config{File: FileName, lines: map[string]int{}}
-	s := &strict{}
+	c := &Config{File: name, lines: map[string]int{}}
+	s := &strict{file: name}
 	if len(docs) > 1 {
 		s.fault(docs[1], "", "%s holds one document", FileName)
 	}
@@ -127,15 +130,24 @@ func (s *strict) namespace(into *string, n *yaml.Node) {
 	}
 }
 
-// inside reads a path that must not lead out of PATH; "" where it does.
+// inside reads a path, relative to road.yaml, that must not lead out of Root, and
+// gives it relative to that; "" where it does lead out.
 func (s *strict) inside(n *yaml.Node, what string) string {
+	if p := s.path(n, what); p != "" {
+		return path.Join(path.Dir(s.file), p)
+	}
+	return ""
+}
+
+// path is inside for a path that is relative to something else as well.
+func (s *strict) path(n *yaml.Node, what string) string {
 	var p string
 	s.str(&p, what)(n)
 	if p == "" {
 		return ""
 	}
 	p = path.Clean(filepath.ToSlash(p))
-	if !filepath.IsLocal(p) {
+	if path.IsAbs(p) || !filepath.IsLocal(path.Join(path.Dir(s.file), p)) {
 		s.fault(n, "give road the folder that holds all", "%s leads out of the folder of %s", p, FileName)
 		return ""
 	}
@@ -145,13 +157,13 @@ func (s *strict) inside(n *yaml.Node, what string) string {
 func (c *Config) readImages(s *strict, n *yaml.Node) {
 	c.Images = map[string]ImageConfig{}
 	s.each(n, "images", func(k, v *yaml.Node) {
-		i := ImageConfig{Context: "."}
+		i := ImageConfig{Context: path.Dir(s.file)}
 		if v.Kind == yaml.ScalarNode {
 			i.Context = s.inside(v, "the folder of image "+k.Value)
 		} else {
 			s.mapping(v, "image "+k.Value,
 				key{"context", func(n *yaml.Node) { i.Context = s.inside(n, "context") }},
-				key{"dockerfile", func(n *yaml.Node) { i.Dockerfile = s.inside(n, "dockerfile") }},
+				key{"dockerfile", func(n *yaml.Node) { i.Dockerfile = s.path(n, "dockerfile") }},
 				key{"target", s.str(&i.Target, "target")},
 				key{"args", s.table(&i.Args, "args")},
 				key{"archive", func(n *yaml.Node) { i.Archive = s.inside(n, "archive") }})

@@ -13,12 +13,13 @@ import (
 // A strict reads the nodes of road.yaml. It notes every fault with its line and
 // goes on, so that all are told at once.
 type strict struct {
+	file     string // what is read, relative to Root
 	problems []Problem
 }
 
 func (s *strict) fault(n *yaml.Node, hint, format string, args ...any) {
 	s.problems = append(s.problems, Problem{
-		Pos:     Pos{FileName, n.Line, n.Column},
+		Pos:     Pos{s.file, n.Line, n.Column},
 		Message: fmt.Sprintf(format, args...),
 		Hint:    hint,
 	})

@@ -13,7 +13,7 @@ func (l *loader) dockerfiles() {
 	named := map[string]bool{}
 	for _, i := range l.app.Config.Images {
 		if i.Archive == "" {
-			named[i.file(l.exists)] = true
+			named[i.file(l.app.Config.dir(), l.exists)] = true
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(l.files)) {
@@ -80,15 +80,16 @@ func imageName(ref string) string {
 }
 
 // file gives the name of the Dockerfile that road.yaml chooses: relative to the
-// context, as in a Compose file, or where that does not stand to PATH.
-func (c ImageConfig) file(exists func(string) bool) string {
+// context, as in a Compose file, or where that does not stand to dir, the folder of
+// road.yaml.
+func (c ImageConfig) file(dir string, exists func(string) bool) string {
 	if c.Dockerfile == "" {
 		return path.Join(c.Context, "Dockerfile")
 	}
 	if inContext := path.Join(c.Context, c.Dockerfile); exists(inContext) {
 		return inContext
 	}
-	return path.Clean(c.Dockerfile)
+	return path.Join(dir, c.Dockerfile)
 }
 
 func (l *loader) exists(name string) bool {
@@ -99,7 +100,7 @@ func (l *loader) exists(name string) bool {
 // chosenBuild follows road.yaml; where its Dockerfile is missing or broken,
 // references reports that and the image has no build.
 func (l *loader) chosenBuild(c ImageConfig) *Build {
-	d := l.app.Dockerfile(c.file(l.exists))
+	d := l.app.Dockerfile(c.file(l.app.Config.dir(), l.exists))
 	if d == nil {
 		return nil
 	}

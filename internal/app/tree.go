@@ -28,9 +28,9 @@ type tree struct {
 	problems []Problem
 }
 
-// readTree reads every file below root that may matter. Where root is a file,
-// it reads this one alone.
-func readTree(root string) (*tree, error) {
+// readTree reads every file below root that may matter; below is where PATH, and
+// its road.yaml, lies in it. Where root is a file, it reads this one alone.
+func readTree(root, below string) (*tree, error) {
 	info, err := os.Stat(root)
 	if err != nil {
 		return nil, err
@@ -65,7 +65,7 @@ func readTree(root string) (*tree, error) {
 	if err != nil {
 		return nil, err
 	}
-	t.readNamed(dir)
+	t.readNamed(dir, path.Join(below, FileName))
 	t.readScripts(dir)
 	return t, nil
 }
@@ -101,15 +101,15 @@ func (t *tree) visit(dir *os.Root, name string, e fs.DirEntry, err error) error 
 
 // isRead knows the YAML files that hold no objects and that tell what others are.
 func isRead(name string) bool {
-	return name == FileName || isKustomization(name) || path.Base(name) == "Chart.yaml"
+	return path.Base(name) == FileName || isKustomization(name) || path.Base(name) == "Chart.yaml"
 }
 
 func mayHoldObjects(content []byte) bool { return bytes.Contains(content, []byte("apiVersion")) }
 
-// readNamed reads the Dockerfiles that road.yaml names and that do not look
-// like any.
-func (t *tree) readNamed(dir *os.Root) {
-	c, _ := parseConfig(t.files[FileName])
+// readNamed reads the Dockerfiles that the given road.yaml names and that do not
+// look like any.
+func (t *tree) readNamed(dir *os.Root, config string) {
+	c, _ := parseConfig(config, t.files[config])
 	if c == nil {
 		return
 	}
@@ -118,7 +118,7 @@ func (t *tree) readNamed(dir *os.Root) {
 			info, err := dir.Lstat(name)
 			return err == nil && info.Mode().IsRegular()
 		}
-		if name := i.file(regular); i.Archive == "" && t.files[name] == nil && regular(name) {
+		if name := i.file(c.dir(), regular); i.Archive == "" && t.files[name] == nil && regular(name) {
 			t.read(dir, name)
 		}
 	}

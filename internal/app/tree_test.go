@@ -141,7 +141,7 @@ func TestReadTreeKeepsNoData(t *testing.T) {
 	dir := t.TempDir()
 	put(t, dir, map[string]string{"pod.yaml": pod, "data.json": "[1]", "a/data.yml": "a: 1", "chart/Chart.yaml": "name: c",
 		"k/kustomization.yaml": "patches: []", "road.yaml": "apiVersion: road/v1", "Dockerfile": "FROM a"})
-	tree, err := readTree(dir)
+	tree, err := readTree(dir, ".")
 	if err != nil {
 		t.Fatal(err)
 	}

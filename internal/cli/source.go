@@ -92,6 +92,7 @@ func (c *command) folder(args []string) (*source, error) {
 	if s.app, err = loadPath(args[0]); err != nil {
 		return nil, err
 	}
+	c.widened(s)
 	if len(s.app.Workloads) == 0 {
 		err := fmt.Errorf("nothing to walk: %s has no Kubernetes workload", args[0])
 		for _, p := range s.app.Problems {
@@ -123,6 +124,13 @@ func loadPath(path string) (*app.App, error) {
 	}
 	s.app = a
 	return a, s.unknownSteps()
+}
+
+// widened says which folder is read where PATH uses what lies beside it.
+func (c *command) widened(s *source) {
+	if s.app.Below != "." {
+		c.say("road: %s uses what lies beside it, so all of %s is read", s.path, s.app.Root)
+	}
 }
 
 // unknownSteps refuses choices and exceptions for steps that there are not, and
@@ -215,6 +223,7 @@ func (c *command) read(args []string) (*source, error) {
 			return nil, err
 		}
 		s := &source{path, a}
+		c.widened(s)
 		if info, err := os.Stat(path); err == nil && !info.IsDir() {
 			c.say("road: only %s was read: not the Dockerfiles of its images, nor a road.yaml; road check %s reads all", path, filepath.Dir(path))
 		}

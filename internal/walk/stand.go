@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"slices"
 
 	"road/internal/app"
@@ -82,7 +81,7 @@ type Tried struct {
 // themselves say. Pods that do not get ready that way, as a server that is root
 // again but lacks root's capabilities, do not keep the others from being attacked.
 func (s *Stand) Attack(ctx context.Context, of *step.Step, without ...*step.Step) ([]Tried, error) {
-	a, err := app.Load(filepath.Join(s.l.dir, s.w.o.Below))
+	a, err := app.LoadBelow(s.l.dir, s.w.o.Below)
 	if err != nil {
 		return nil, err
 	}

@@ -89,7 +89,7 @@ func start(ctx context.Context, o Options, what string) (*walker, error) {
 
 // load reads a folder, with the caller's choices.
 func (w *walker) load(dir string) (*app.App, error) {
-	a, err := app.Load(filepath.Join(dir, w.o.Below))
+	a, err := app.LoadBelow(dir, w.o.Below)
 	if err != nil {
 		return nil, err
 	}
