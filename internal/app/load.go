@@ -79,6 +79,17 @@ func (a *App) Reload(files map[string][]byte) (*App, error) {
 	return l.app, nil
 }
 
+// Anew is Load of the same folder with other files over those that the application
+// was loaded from: what it would be if they were written.
+func (a *App) Anew(files map[string][]byte) (*App, error) {
+	l := &loader{files: a.Files(), root: a.Root, app: &App{Root: a.Root, Name: a.Name, Below: a.Below, Seen: &Seen{}, Names: a.Names}}
+	maps.Copy(l.files, files)
+	if err := l.load(); err != nil {
+		return nil, fromBelow(err, a.Below)
+	}
+	return l.app, nil
+}
+
 // Files gives every file that the application was loaded from, as it was:
 // manifests, Dockerfiles, road.yaml, and what tells these apart from others
 // (kustomizations, charts). Reload makes the same application of them.

@@ -1,10 +1,12 @@
 package cli
 
 import (
-	"errors"
 	"fmt"
 	"os"
+	"path"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"road/internal/app"
 	"road/internal/edit"
@@ -32,25 +34,49 @@ it as well. A road.yaml that is there is never overwritten.`,
 	}
 }
 
-// outline writes path's road.yaml.
-func (c *command) outline(path string) error {
-	name := filepath.Join(path, app.FileName)
+// outline writes a folder's road.yaml.
+func (c *command) outline(at string) error {
+	name := filepath.Join(at, app.FileName)
 	if _, err := os.Lstat(name); err == nil {
 		return usage(fmt.Errorf("%s is there already", name), "move it away to have a new one written")
 	}
-	src, err := c.folder([]string{path})
+	src, err := c.folder([]string{at})
 	if err != nil {
 		return err
 	}
 	c.passedBy(src)
 	content := walk.Outline(src.app)
-	if _, err := app.LoadFiles(src.app.Name, map[string][]byte{app.FileName: content}); err != nil {
-		return errors.Join(errors.New("what was inferred is no road.yaml"), err)
+	if err := sameWith(src.app, content); err != nil {
+		return err
 	}
-	if err := edit.Write(path, edit.Files{app.FileName: content}); err != nil {
+	if err := edit.Write(at, edit.Files{app.FileName: content}); err != nil {
 		return &fault{HostFault, err, ""}
 	}
 	fmt.Fprintln(c.stdout, name)
-	c.say("road: read it and correct it, above all the checks; then: road walk %s", path)
+	c.say("road: read it and correct it, above all the checks; then: road walk %s", at)
+	return nil
+}
+
+// sameWith refuses a road.yaml with which the application would be another.
+func sameWith(a *app.App, content []byte) error {
+	name := path.Join(a.Below, app.FileName)
+	b, err := a.Anew(map[string][]byte{name: content})
+	if err != nil {
+		return fmt.Errorf("what was inferred is no road.yaml: %w", err)
+	}
+	ids := func(a *app.App) (out []string) {
+		for _, w := range a.Workloads {
+			out = append(out, w.ID())
+		}
+		return out
+	}
+	if was, is := ids(a), ids(b); !slices.Equal(was, is) {
+		return fmt.Errorf("what was inferred is another application: it has %s, and not %s", strings.Join(is, ", "), strings.Join(was, ", "))
+	}
+	for _, p := range b.Problems {
+		if p.File == name {
+			return fmt.Errorf("what was inferred does not hold: %w", p)
+		}
+	}
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"path"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -35,8 +36,39 @@ apiVersion: road/v1
 	return []byte(b.String())
 }
 
+// fromBelow gives a place as road.yaml names it: from its own folder, which is not
+// the application's where that uses what lies beside PATH.
+func fromBelow(a *app.App, name string) string {
+	rel, err := filepath.Rel(filepath.FromSlash(cmp.Or(a.Below, ".")), filepath.FromSlash(name))
+	if err != nil {
+		return name
+	}
+	return filepath.ToSlash(rel)
+}
+
+// placed is fromBelow for a place in a file.
+func placed(a *app.App, p app.Pos) string {
+	p.File = fromBelow(a, p.File)
+	return comment(p.String())
+}
+
+// outlineSource names what is rendered.
+func outlineSource(b *strings.Builder, a *app.App) {
+	s := a.Rendered.Source
+	dir := scalar(fromBelow(a, s.Dir))
+	if !s.Chart {
+		fmt.Fprintf(b, "kustomization: %s # its folder; what it is built to is the application\n", dir)
+		return
+	}
+	fmt.Fprintf(b, "helm: {chart: %s} # its folder; also release: NAME, namespace: NAME, values: [FILE]\n", dir)
+}
+
 // outlineManifests names the folders, or the files at the top, that hold objects.
 func outlineManifests(b *strings.Builder, a *app.App) {
+	if a.Rendered != nil {
+		outlineSource(b, a)
+		return
+	}
 	var places []string
 	for _, o := range a.Objects {
 		place := path.Dir(o.File)
@@ -69,16 +101,16 @@ func outlineImages(b *strings.Builder, a *app.App) {
 			pulled = append(pulled, fmt.Sprintf("  # %s is pulled from its registry; from a file: %s: {archive: FILE}\n", comment(i.Ref), comment(i.Name)))
 			continue
 		}
-		from := scalar(i.Build.Context)
+		from := scalar(fromBelow(a, i.Build.Context))
 		if d := i.Build.Dockerfile.File; d != path.Join(i.Build.Context, "Dockerfile") {
-			from = fmt.Sprintf("{context: %s, dockerfile: %s}", scalar(i.Build.Context), scalar(strings.TrimPrefix(d, i.Build.Context+"/")))
+			from = fmt.Sprintf("{context: %s, dockerfile: %s}", from, scalar(strings.TrimPrefix(d, i.Build.Context+"/")))
 		}
-		lines = append(lines, fmt.Sprintf("  %s: %s # %s, by %s\n", scalar(i.Name), from, comment(i.Build.Dockerfile.File), i.Build.Inferred))
+		lines = append(lines, fmt.Sprintf("  %s: %s # %s, by %s\n", scalar(i.Name), from, comment(fromBelow(a, i.Build.Dockerfile.File)), i.Build.Inferred))
 	}
 	for _, d := range a.Dockerfiles {
 		tied := slices.ContainsFunc(slices.Concat(a.Images, a.StandIns), func(i *app.Image) bool { return i.Build != nil && i.Build.Dockerfile == d })
 		if !tied {
-			pulled = append(pulled, fmt.Sprintf("  # %s makes no image that road knows; to tie it to one: NAME: %s\n", comment(d.File), comment(scalar(path.Dir(d.File)))))
+			pulled = append(pulled, fmt.Sprintf("  # %s makes no image that road knows; to tie it to one: NAME: %s\n", comment(fromBelow(a, d.File)), comment(scalar(fromBelow(a, path.Dir(d.File))))))
 		}
 	}
 	if len(lines) == 0 {
@@ -193,7 +225,7 @@ func outlineMissing(b *strings.Builder, a *app.App) {
 			for _, k := range m.Keys {
 				values = append(values, fmt.Sprintf("%s: %s", scalar(k), scalar(m.Values[k])))
 			}
-			fmt.Fprintf(b, "%s  %s: {%s} # for %s\n", head, scalar(m.Name), strings.Join(values, ", "), comment(m.Pos.String()))
+			fmt.Fprintf(b, "%s  %s: {%s} # for %s\n", head, scalar(m.Name), strings.Join(values, ", "), placed(a, m.Pos))
 			head = ""
 		}
 	}
@@ -205,7 +237,7 @@ func outlineServices(b *strings.Builder, a *app.App) {
 	head := "# services: # nothing here serves these: who stands in for them while road runs, and where the real ones are\n"
 	for _, c := range a.Outside() {
 		port := cmp.Or(c.Port, 80)
-		fmt.Fprintf(b, "%s#   %s: {image: NAME, port: %d} # for %s; also command, args, env; address: IPV4, or namespace and labels\n", head, scalar(c.Host), port, comment(c.Pos.String()))
+		fmt.Fprintf(b, "%s#   %s: {image: NAME, port: %d} # for %s; also command, args, env; address: IPV4, or namespace and labels\n", head, scalar(c.Host), port, placed(a, c.Pos))
 		head = ""
 	}
 }
