@@ -124,14 +124,21 @@ func (w *walker) targets(a *step.Attack) []sandbox.Target {
 	return out
 }
 
+// everyContainer gives the containers that run as long as their pods: each
+// workload's own, and then its sidecars.
 func everyContainer(workloads []*app.Workload) []sandbox.Target {
 	var out []sandbox.Target
 	for _, wl := range workloads {
+		var sidecars []sandbox.Target
 		for c := range wl.Containers() {
+			t := sandbox.Target{Workload: wl.ID(), Container: c.Spec.Name}
 			if c.Kind == app.Normal {
-				out = append(out, sandbox.Target{Workload: wl.ID(), Container: c.Spec.Name})
+				out = append(out, t)
+			} else if c.Sidecar() {
+				sidecars = append(sidecars, t)
 			}
 		}
+		out = append(out, sidecars...)
 	}
 	return out
 }

@@ -20,6 +20,7 @@ import (
 	"road/internal/openshift"
 	"road/internal/probe"
 	"road/internal/sandbox"
+	"road/internal/sandbox/oci/network"
 	"road/internal/sandbox/sandboxtest"
 	"road/internal/step"
 	"road/steps/nonroot"
@@ -265,6 +266,27 @@ func TestSandboxNotReady(t *testing.T) {
 	err = d.Ready(ctx)
 	if err == nil || !strings.Contains(err.Error(), "container has runAsNonRoot and image will run as root") {
 		t.Errorf("Ready gives %v", err)
+	}
+}
+
+// The neighbour is a pod of the attacked workload's own namespace.
+func TestSandboxNeighbour(t *testing.T) {
+	d := deploy(t, demoAt(t, 1))
+	d.app.Workload(db).Namespace = "data"
+	seen := map[sandbox.Host]bool{}
+	for _, target := range []sandbox.Target{{Workload: web, Container: "road-to-secure-kubernetes"}, {Workload: db, Container: "redis"}, {Workload: db, Container: "redis"}} {
+		s, err := d.Scene(t.Context(), target, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		seen[s.Neighbour] = true
+		if got, want := s.Neighbour.(*network.Endpoint).Namespace, d.app.Workload(target.Workload).Home(); got != want {
+			t.Errorf("%s: the neighbour stands in %s, not in %s", target.Workload, got, want)
+		}
+	}
+	if len(seen) != 2 {
+		t.Errorf("%d neighbours in two namespaces", len(seen))
 	}
 }
 

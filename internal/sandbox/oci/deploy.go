@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -54,7 +56,8 @@ type deployment struct {
 	failed    error    // why a pod could not be created
 	clients   []*network.Endpoint
 	published []*network.Forwarder
-	neighbour *network.Endpoint
+
+	neighbours map[string]*network.Endpoint // by namespace
 }
 
 // A member is one pod with its place in the network.
@@ -406,10 +409,8 @@ func (d *deployment) Stop(ctx context.Context) error {
 	d.mu.Lock()
 	members, clients, published := d.members, d.clients, d.published
 	d.members, d.clients, d.published = nil, nil, nil
-	if d.neighbour != nil {
-		clients = append(clients, d.neighbour)
-		d.neighbour = nil
-	}
+	clients = slices.AppendSeq(clients, maps.Values(d.neighbours))
+	d.neighbours = nil
 	d.mu.Unlock()
 	var errs []error
 	d.traceRuntime(ctx, members)

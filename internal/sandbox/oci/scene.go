@@ -209,18 +209,22 @@ func (d *deployment) Scene(ctx context.Context, t sandbox.Target, fresh bool, mo
 	return d.scene(ctx, m, t, true)
 }
 
-// holdAlone has a pod do nothing at all: what would run before its containers or
-// beside them does not, because somebody else may have changed its users.
+// holdAlone has a pod do nothing at all: what would run before its containers does
+// not, because somebody else may have changed its users, and its sidecars only are
+// there, as its containers.
 func holdAlone(spec *corev1.PodSpec) {
-	spec.InitContainers = nil
+	spec.InitContainers = slices.DeleteFunc(spec.InitContainers, func(c corev1.Container) bool { return !sidecar(&c) })
+	holdEach(spec.InitContainers)
 	hold(spec)
 }
 
 // hold has the containers of a pod do nothing, as the users that they are. What
 // init containers do for them is done: they see what the workload's own would.
-func hold(spec *corev1.PodSpec) {
-	for i := range spec.Containers {
-		c := &spec.Containers[i]
+func hold(spec *corev1.PodSpec) { holdEach(spec.Containers) }
+
+func holdEach(list []corev1.Container) {
+	for i := range list {
+		c := &list[i]
 		c.Command, c.Args = []string{pod.ProbeDestination, "hold"}, nil
 		c.StartupProbe, c.ReadinessProbe, c.LivenessProbe, c.Lifecycle = nil, nil, nil, nil
 	}
@@ -298,7 +302,7 @@ func usesClaims(spec *corev1.PodSpec) bool {
 // scene puts together what an attack on a pod sees. own says that the pod ends
 // with the scene.
 func (d *deployment) scene(ctx context.Context, m *member, t sandbox.Target, own bool) (*sandbox.Scene, error) {
-	attacker, neighbour, err := d.around()
+	neighbour, err := d.neighbourIn(m.workload.Home())
 	if err != nil {
 		return nil, err
 	}
@@ -308,7 +312,7 @@ func (d *deployment) scene(ctx context.Context, m *member, t sandbox.Target, own
 	}
 	f := &foothold{d: d, p: m, container: t.Container}
 	s := &sandbox.Scene{
-		App: d.app, Target: t, Foothold: f, Node: node, Attacker: attacker, Neighbour: neighbour,
+		App: d.app, Target: t, Foothold: f, Node: node, Attacker: d.e.attacker, Neighbour: neighbour,
 		Control: control{d.e.around, m.end.IP, time.Now(), d, m.workload.Home()}, Registry: &source{d, m.workload, t}, Addr: m.end.Addr(),
 		Under: f.runsUnder, Volume: pod.ScratchDestination, Plant: m.plant(d.e.o.Probe), Favour: func() (func() error, error) { return d.e.w.Favour(m.pod.Cgroup()) },
 		Fresh: func(ctx context.Context, mods ...func(*corev1.PodSpec)) (*sandbox.Scene, error) {
@@ -332,21 +336,21 @@ func (d *deployment) scene(ctx context.Context, m *member, t sandbox.Target, own
 	return s, nil
 }
 
-// around gives the attacker's host, one for the engine, and the neighbour pod,
-// one for the deployment.
-func (d *deployment) around() (attacker, neighbour *network.Endpoint, err error) {
-	attacker = d.e.attacker
+// neighbourIn gives the pod that stands beside the application's own in a
+// namespace: one for the deployment, started when it is first wanted.
+func (d *deployment) neighbourIn(namespace string) (*network.Endpoint, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.neighbour == nil {
-		ns, _, err := d.place(sandbox.ClientOptions{})
-		if err != nil {
-			return nil, nil, err
-		}
-		d.neighbour, err = d.e.net.Attach(network.AttachOptions{Name: fmt.Sprintf("n%d", d.e.next()), Namespace: ns, Labels: map[string]string{"app": "neighbour"}, Group: d.group})
-		if err != nil {
-			return nil, nil, err
-		}
+	if n := d.neighbours[namespace]; n != nil {
+		return n, nil
 	}
-	return attacker, d.neighbour, nil
+	n, err := d.e.net.Attach(network.AttachOptions{Name: fmt.Sprintf("n%d", d.e.next()), Namespace: namespace, Labels: map[string]string{"app": "neighbour"}, Group: d.group})
+	if err != nil {
+		return nil, err
+	}
+	if d.neighbours == nil {
+		d.neighbours = map[string]*network.Endpoint{}
+	}
+	d.neighbours[namespace] = n
+	return n, nil
 }

@@ -73,11 +73,16 @@ func targetPort(p corev1.ServicePort, spec *corev1.PodSpec) (int, error) {
 func lasting(spec *corev1.PodSpec) []corev1.Container {
 	all := slices.Clone(spec.Containers)
 	for _, c := range spec.InitContainers {
-		if c.RestartPolicy != nil && *c.RestartPolicy == corev1.ContainerRestartPolicyAlways {
+		if sidecar(&c) {
 			all = append(all, c)
 		}
 	}
 	return all
+}
+
+// sidecar says that an init container stays.
+func sidecar(c *corev1.Container) bool {
+	return c.RestartPolicy != nil && *c.RestartPolicy == corev1.ContainerRestartPolicyAlways
 }
 
 // servicesOf lists the application's Services in file order. ExternalName
