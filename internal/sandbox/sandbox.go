@@ -155,7 +155,7 @@ type Deployment interface {
 // Service behind an Ingress it is the ingress controller's stand-in, else a pod
 // in the app's namespace with the label road-client.
 type ClientOptions struct {
-	Service   string            // the Service that it is going to ask
+	Service   string            // the Service that it is going to ask: "web" or, where several namespaces have one, "web.front"
 	Name      string            // value of the label road-client
 	Workload  string            // a pod with this workload's labels and namespace
 	Namespace string            // a pod in this namespace
@@ -227,7 +227,8 @@ type Scene struct {
 	// users that they are, so that what is tried needs no application that starts.
 	Hold func(*corev1.PodSpec)
 
-	// Services gives the addresses of the application's own Services, by name.
+	// Services gives the addresses of the application's own Services, by name:
+	// "redis", or "redis.data" for that of a namespace.
 	Services func(name string) (addr string, ok bool)
 
 	// Volume is a directory inside the container that lies on a volume shared

@@ -47,18 +47,19 @@ func inferred(a *app.App) []app.Check {
 	var out []app.Check
 	for _, o := range a.Objects {
 		s, ok := o.Typed.(*corev1.Service)
-		if !ok || s.Spec.Type == corev1.ServiceTypeExternalName || len(behind(a, o.Name)) == 0 {
+		name := callName(a, o)
+		if !ok || s.Spec.Type == corev1.ServiceTypeExternalName || len(behind(a, name)) == 0 {
 			continue
 		}
 		for _, p := range s.Spec.Ports {
 			if p.Protocol != "" && p.Protocol != corev1.ProtocolTCP {
 				continue
 			}
-			c := app.Check{Name: fmt.Sprintf("%s:%d answers", o.Name, p.Port)}
+			c := app.Check{Name: fmt.Sprintf("%s:%d answers", name, p.Port)}
 			if looksLikeHTTP(p) {
-				c.HTTP = &app.HTTPCheck{Service: o.Name, Port: int(p.Port), Path: "/", Status: anyStatus}
+				c.HTTP = &app.HTTPCheck{Service: name, Port: int(p.Port), Path: "/", Status: anyStatus}
 			} else {
-				c.TCP = &app.TCPCheck{Service: o.Name, Port: int(p.Port)}
+				c.TCP = &app.TCPCheck{Service: name, Port: int(p.Port)}
 			}
 			out = append(out, c)
 		}
@@ -77,18 +78,47 @@ func looksLikeHTTP(p corev1.ServicePort) bool {
 	return p.Name == "http" || strings.HasPrefix(p.Name, "http-") || p.Name == "web"
 }
 
-// behind gives the workloads whose pods a Service selects.
-func behind(a *app.App, service string) []*app.Workload {
-	var out []*app.Workload
+// callName is what a client calls a Service of the application: by its name, with
+// its namespace where another has one of the same name.
+func callName(a *app.App, o *app.Object) string {
+	for _, other := range a.Objects {
+		if other.Kind == o.Kind && other.Name == o.Name && other.Home() != o.Home() {
+			return o.Name + "." + o.Home()
+		}
+	}
+	return o.Name
+}
+
+// serviceOf finds the Service that a check or a hole names: "web", that of the
+// first workload's namespace where several have one, or "web.front".
+func serviceOf(a *app.App, service string) (found *app.Object, spec *corev1.ServiceSpec) {
+	name, ns, qualified := strings.Cut(strings.TrimSuffix(strings.TrimSuffix(service, ".cluster.local"), ".svc"), ".")
+	if !qualified && len(a.Workloads) > 0 {
+		ns = a.Workloads[0].Home()
+	}
 	for _, o := range a.Objects {
 		s, ok := o.Typed.(*corev1.Service)
-		if !ok || o.Name != service || len(s.Spec.Selector) == 0 {
-			continue
+		switch {
+		case !ok || o.Name != name || qualified && o.Home() != ns:
+		case o.Home() == ns:
+			return o, &s.Spec
+		case found == nil:
+			found, spec = o, &s.Spec
 		}
-		for _, w := range a.Workloads {
-			if w.Meta != nil && selects(s.Spec.Selector, w.Meta.Labels) {
-				out = append(out, w)
-			}
+	}
+	return found, spec
+}
+
+// behind gives the workloads whose pods a Service selects.
+func behind(a *app.App, service string) []*app.Workload {
+	o, s := serviceOf(a, service)
+	if o == nil || len(s.Selector) == 0 {
+		return nil
+	}
+	var out []*app.Workload
+	for _, w := range a.Workloads {
+		if w.Meta != nil && w.Home() == o.Home() && selects(s.Selector, w.Meta.Labels) {
+			out = append(out, w)
 		}
 	}
 	return out

@@ -136,3 +136,72 @@ func TestEnvironment(t *testing.T) {
 		t.Error(d)
 	}
 }
+
+// Two namespaces may have a Service of the same name, and workloads of the same
+// labels.
+func TestBehind(t *testing.T) {
+	manifest := func(ns string) string {
+		return strings.NewReplacer("NS", ns).Replace(`apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web-NS, namespace: NS}
+spec:
+  selector: {matchLabels: {app: web}}
+  template: {metadata: {labels: {app: web}}, spec: {containers: [{name: c, image: i}]}}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: web, namespace: NS}
+spec: {selector: {app: web}, ports: [{port: 80, targetPort: 8080}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: only-NS, namespace: NS}
+spec: {selector: {app: web}, ports: [{port: 6000}]}
+`)
+	}
+	a, err := app.LoadFiles("shop", map[string][]byte{"a.yaml": []byte(manifest("front")), "b.yaml": []byte(manifest("back"))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for service, want := range map[string]string{
+		"web": "web-front", "web.front": "web-front", "web.back": "web-back", "web.back.svc.cluster.local": "web-back",
+		"only-back": "web-back", "web.nowhere": "", "back": "",
+	} {
+		got := ""
+		for _, w := range behind(a, service) {
+			got += w.Name
+		}
+		if got != want {
+			t.Errorf("%s leads to %q, want %q", service, got, want)
+		}
+	}
+	var names []string
+	for _, c := range inferred(a) {
+		names = append(names, c.Name)
+	}
+	if d := cmp.Diff([]string{"web.front:80 answers", "only-front:6000 answers", "web.back:80 answers", "only-back:6000 answers"}, names); d != "" {
+		t.Error(d)
+	}
+}
+
+// A sidecar is attacked as what it stands beside, which comes first; what ends
+// before the pod is there is not.
+func TestEveryContainer(t *testing.T) {
+	a, err := app.LoadFiles("shop", map[string][]byte{"pod.yaml": []byte(`apiVersion: v1
+kind: Pod
+metadata: {name: web}
+spec:
+  initContainers: [{name: side, image: i, restartPolicy: Always}, {name: first, image: i}]
+  containers: [{name: web, image: i}, {name: more, image: i}]
+`)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, t := range everyContainer(a.Workloads) {
+		names = append(names, t.Container)
+	}
+	if d := cmp.Diff([]string{"web", "more", "side"}, names); d != "" {
+		t.Error(d)
+	}
+}

@@ -169,12 +169,8 @@ func probePath(a *app.App, service string, port int) string {
 
 // targetOf gives the container port behind a Service's port.
 func targetOf(a *app.App, service string, port int) intstr.IntOrString {
-	for _, o := range a.Objects {
-		s, ok := o.Typed.(*corev1.Service)
-		if !ok || o.Name != service {
-			continue
-		}
-		for _, p := range s.Spec.Ports {
+	if _, s := serviceOf(a, service); s != nil {
+		for _, p := range s.Ports {
 			if int(p.Port) == port && p.TargetPort != (intstr.IntOrString{}) {
 				return p.TargetPort
 			}

@@ -95,11 +95,11 @@ func (w *walker) reach(ctx context.Context, s *sandbox.Scene) ([]Endpoint, error
 		if !ok || s.Services == nil {
 			continue
 		}
-		addr, ok := s.Services(o.Name)
+		addr, ok := s.Services(o.Name + "." + o.Home())
 		for _, p := range svc.Spec.Ports {
 			if ok && (p.Protocol == "" || p.Protocol == corev1.ProtocolTCP) {
 				port := strconv.Itoa(int(p.Port))
-				doors = append(doors, door{"service " + o.Name + ":" + port, dial(net.JoinHostPort(addr, port))})
+				doors = append(doors, door{"service " + callName(s.App, o) + ":" + port, dial(net.JoinHostPort(addr, port))})
 			}
 		}
 	}

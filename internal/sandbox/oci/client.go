@@ -8,6 +8,7 @@ import (
 	"reflect"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"road/internal/app"
@@ -20,14 +21,17 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// service finds a Service by name, in ns first.
+// service finds a Service by name: "web", in ns first, or "web.front" as it is
+// called from other namespaces.
 func (d *deployment) service(name, ns string) *service {
+	name, in, qualified := strings.Cut(strings.TrimSuffix(strings.TrimSuffix(name, ".cluster.local"), ".svc"), ".")
 	var other *service
 	for _, s := range d.services {
-		if s.name == name && s.namespace == ns {
+		switch {
+		case s.name != name || qualified && s.namespace != in:
+		case qualified || s.namespace == ns:
 			return s
-		}
-		if s.name == name {
+		case other == nil:
 			other = s
 		}
 	}
