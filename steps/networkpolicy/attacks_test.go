@@ -160,8 +160,10 @@ func TestWholeLine(t *testing.T) {
 }
 
 func TestJudgeScan(t *testing.T) {
-	two := []place{{"a neighbour", "10.0.0.1:80"}, {"service db", "10.0.0.2:81"}}
-	out, err := judgeScan(two, []error{silence, nil})
+	two := []place{{"a neighbour", "10.0.0.1:80", "10.0.0.9"}, {"service db", "10.0.0.2:81", ""}}
+	out, err := judgeScan(two, []error{nil, silence})
+	expect(t, out, err, step.Succeeded, "a neighbour at 10.0.0.1:80 was called from 10.0.0.9")
+	out, err = judgeScan(two, []error{silence, nil})
 	expect(t, out, err, step.Succeeded, "service db at 10.0.0.2:81 answers")
 	out, err = judgeScan(two, []error{silence, silence})
 	expect(t, out, err, step.Blocked, "Connection timed out")
@@ -169,6 +171,37 @@ func TestJudgeScan(t *testing.T) {
 	expect(t, out, err, step.Blocked, "Operation not permitted")
 	out, err = judgeScan(two, []error{silence, reset})
 	expect(t, out, err, "", "")
+}
+
+// TestKnocked has only the neighbour's own word count: what the probe says of a
+// call that nobody heard is no evidence, and what was heard needs no other.
+func TestKnocked(t *testing.T) {
+	const word = "knock 1"
+	late, stop := context.WithCancel(t.Context())
+	stop()
+	for _, c := range []struct {
+		name   string
+		ctx    context.Context
+		heard  []line
+		err    error // the probe's
+		caller string
+		want   error
+	}{
+		{"heard", t.Context(), []line{{word, "10.0.0.9"}}, nil, "10.0.0.9", nil},
+		{"heard, and the caller does not know", t.Context(), []line{{word, "10.0.0.9"}}, silence, "10.0.0.9", nil},
+		{"dropped", t.Context(), nil, silence, "", silence},
+		{"somebody else", t.Context(), []line{{"hello", "10.0.0.7"}}, nil, "", errors.New(`the neighbour heard "hello" from 10.0.0.7`)},
+		{"given up", late, nil, nil, "", context.Canceled},
+	} {
+		heard := make(chan line, 1)
+		for _, l := range c.heard {
+			heard <- l
+		}
+		caller, err := knocked(c.ctx, heard, word, c.err)
+		if caller != c.caller || fmt.Sprint(err) != fmt.Sprint(c.want) {
+			t.Errorf("%s: %q, %v; want %q, %v", c.name, caller, err, c.caller, c.want)
+		}
+	}
 }
 
 // A keeper is a data store in memory: enough of the Redis protocol.

@@ -38,7 +38,7 @@ func findStore(s *sandbox.Scene) (store, error) {
 				continue
 			}
 			st := store{fmt.Sprintf("%s.%s.svc.cluster.local", o.Name, o.Home()), "", int(p.Port)}
-			st.host, _ = s.Services(o.Name)
+			st.host, _ = s.Services(o.Name + "." + o.Home())
 			return st, nil
 		}
 	}
