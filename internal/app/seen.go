@@ -46,6 +46,8 @@ type ImageFacts struct {
 	Executables int    `json:"executables,omitempty"`
 	Shell       string `json:"shell,omitempty"`
 
+	Streams []string `json:"streams,omitempty"` // links to the standard streams, outside of /dev, sorted
+
 	Labels map[string]string `json:"labels,omitempty"`
 	Note   string            `json:"note,omitempty"` // how it came about where that is not as written: "debian:trixie-slim made from Debian's packages"
 }

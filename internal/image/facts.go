@@ -50,7 +50,7 @@ func (s *Store) facts(id string, lowers []string, cfg ocispec.ImageConfig, notes
 		return f, err
 	}
 	p, err := s.census.of(id, l)
-	f.Executables, f.Shell = p.Count, p.Shell
+	f.Executables, f.Shell, f.Streams = p.Count, p.Shell, p.Streams
 	return f, err
 }
 

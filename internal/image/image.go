@@ -101,7 +101,7 @@ func Open(o Options) (*Store, error) {
 		return nil, fmt.Errorf("image store: %w", err)
 	}
 	s := &Store{o: o, lock: l, registry: newRegistries(o, defaultPatience), sizes: &sizes{file: filepath.Join(dir, "sizes.json")},
-		census:  &census{file: filepath.Join(dir, "programs.json")},
+		census:  &census{file: filepath.Join(dir, "contents.json")},
 		digests: &digests{file: filepath.Join(dir, "digests.json")}, fetched: map[v1.Hash]string{}}
 	s.sweepTemp()
 	return s, nil

@@ -14,6 +14,10 @@ import (
 type programs struct {
 	Count int    // names of programs
 	Shell string // the first shell found, "" for none
+
+	// Streams are links to the standard streams, sorted: logs that are written to
+	// where a container's are read. They lead nowhere but in a running container.
+	Streams []string
 }
 
 // A census remembers the programs of images, since counting takes long and the
@@ -64,6 +68,8 @@ func count(l layers) (programs, error) {
 	}
 	err := (&entry{dirs: l}).walk("/", func(name string, e *entry) {
 		switch {
+		case e.is(syscall.S_IFLNK) && !strings.HasPrefix(name, "/dev/") && leadsToStream(e):
+			p.Streams = append(p.Streams, name)
 		case sharedObject.MatchString(name):
 		case executable(e), e.is(syscall.S_IFLNK) && slices.Contains(searched, path.Dir(name)) && leadsToProgram(l, name):
 			p.Count++
@@ -72,6 +78,7 @@ func count(l layers) (programs, error) {
 	if err != nil {
 		return p, err
 	}
+	slices.Sort(p.Streams)
 	for _, dir := range searched {
 		for _, s := range shells {
 			if name := path.Join(dir, s); p.Shell == "" && leadsToProgram(l, name) {
@@ -83,6 +90,13 @@ func count(l layers) (programs, error) {
 }
 
 func executable(e *entry) bool { return e.is(syscall.S_IFREG) && e.stat.Mode&0o111 != 0 }
+
+var standardStream = regexp.MustCompile(`^/(dev/(stdin|stdout|stderr|fd/\d+)|proc/self/fd/\d+)$`)
+
+func leadsToStream(e *entry) bool {
+	to, err := os.Readlink(e.file)
+	return err == nil && standardStream.MatchString(to)
+}
 
 func leadsToProgram(l layers, name string) bool {
 	e, err := l.find(name)

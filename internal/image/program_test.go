@@ -3,6 +3,7 @@ package image
 import (
 	"os"
 	"path/filepath"
+	"reflect"
 	"testing"
 )
 
@@ -27,7 +28,11 @@ func TestPrograms(t *testing.T) {
 	put(low, "usr/lib/libx.so.1.2", 0o755)
 	put(low, "usr/lib/helper", 0o755)
 	put(low, "etc/passwd", 0o644)
-	for from, to := range map[string]string{"usr/bin/ls": "busybox", "usr/bin/gone": "nowhere", "etc/link": "/usr/bin/busybox", "bin": "usr/bin"} {
+	if err := os.Mkdir(filepath.Join(low, "dev"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for from, to := range map[string]string{"usr/bin/ls": "busybox", "usr/bin/gone": "nowhere", "etc/link": "/usr/bin/busybox", "bin": "usr/bin",
+		"app.log": "/dev/stdout", "dev/stdout": "/proc/self/fd/1"} {
 		if err := os.Symlink(to, filepath.Join(low, from)); err != nil {
 			t.Fatal(err)
 		}
@@ -35,10 +40,10 @@ func TestPrograms(t *testing.T) {
 	put(high, "app/web", 0o775)
 	c := census{file: filepath.Join(t.TempDir(), "census.json")}
 	p, err := c.of("one", layers{high, low})
-	if want := (programs{4, "/usr/bin/busybox"}); err != nil || p != want {
+	if want := (programs{4, "/usr/bin/busybox", []string{"/app.log"}}); err != nil || !reflect.DeepEqual(p, want) {
 		t.Errorf("got %+v, %v; want %+v: busybox, ls, helper and web", p, err, want)
 	}
-	if p, err := c.of("two", layers{high}); err != nil || p != (programs{1, ""}) {
+	if p, err := c.of("two", layers{high}); err != nil || !reflect.DeepEqual(p, programs{Count: 1}) {
 		t.Errorf("an image with one program: %+v, %v", p, err)
 	}
 	again := census{file: c.file}

@@ -211,7 +211,7 @@ func (w *walker) take(ctx context.Context, l *lane, p planned, stop *Stop) (*tak
 			p.step.Learn(l.app, broken.workloads[0], broken.log)
 		}
 		learned := lessons(previous.Seen) != before
-		w.emit(Note{stop.Number, w.mask.line(fmt.Sprintf("%s: %s%s", p.step.Name, broken.reason, map[bool]string{true: "; trying again with what it showed"}[learned]))})
+		w.emit(Note{stop.Number, w.mask.line(fmt.Sprintf("%s: %s%s", w.about(l, p), broken.reason, map[bool]string{true: "; trying again with what it showed"}[learned]))})
 		if learned && try < maxTries {
 			continue
 		}
@@ -229,6 +229,14 @@ func (w *walker) take(ctx context.Context, l *lane, p planned, stop *Stop) (*tak
 		}
 	}
 	return t, w.back(ctx, l, stop)
+}
+
+// about says which variant of the application a note is about.
+func (w *walker) about(l *lane, p planned) string {
+	if l == w.lane {
+		return p.step.Name
+	}
+	return p.step.Name + " alone"
 }
 
 // back starts the lane's application again as it was, where a failed attempt had

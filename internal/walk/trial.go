@@ -43,12 +43,12 @@ type trialOf struct {
 // most that did not do did not is kept as the reason.
 func (w *walker) grant(ctx context.Context, l *lane, p planned, stop *Stop, t *taken, o trialOf) (bool, error) {
 	works := func(names []string) (bool, error) {
-		w.emit(Note{stop.Number, w.mask.line(fmt.Sprintf("%s: trying %s with %s", p.step.Name, o.workload, strings.Join(names, ", ")))})
+		w.emit(Note{stop.Number, w.mask.line(fmt.Sprintf("%s: trying %s with %s", w.about(l, p), o.workload, strings.Join(names, ", ")))})
 		p.step.Trial.Grant(l.app, o.workload, names)
 		broken, err := w.broken(ctx, l, p, stop, t)
 		if broken != nil {
 			o.without = broken.reason
-			w.emit(Note{stop.Number, w.mask.line(p.step.Name + ": " + broken.reason)})
+			w.emit(Note{stop.Number, w.mask.line(w.about(l, p) + ": " + broken.reason)})
 		}
 		return err == nil && broken == nil, err
 	}

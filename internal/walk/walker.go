@@ -28,6 +28,7 @@ type walker struct {
 	book      *book
 	peaceful  bool            // no attacks
 	slowest   time.Duration   // what all checks took at 1.0
+	starting  time.Duration   // what getting ready took at 1.0
 	noHTTP    map[string]bool // inferred checks of ports that do not speak HTTP
 	beside    *beside
 	standings []standing // the application at the stops that were attacked
@@ -274,16 +275,31 @@ func (w *walker) prepare(ctx context.Context, a *app.App, stop *Stop) error {
 	return nil
 }
 
+// An application that got ready at 1.0 gets so many times as long later, where a
+// step may keep it from ever getting ready, and others run beside it.
+const (
+	leastReady = 30 * time.Second
+	lateness   = 20 // times what it took at 1.0
+)
+
 func (w *walker) ready(ctx context.Context, a *app.App, dep sandbox.Deployment) error {
-	limit, cancel := context.WithTimeout(ctx, w.o.Ready)
+	patience := w.o.Ready
+	if w.starting > 0 {
+		patience = min(patience, max(leastReady, (lateness*w.starting).Round(time.Second)))
+	}
+	limit, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
+	begun := time.Now()
 	err := dep.Ready(limit)
+	if err == nil && w.starting == 0 {
+		w.starting = time.Since(begun)
+	}
 	var known *sandbox.NotReadyError
 	if err == nil || errors.As(err, &known) || limit.Err() == nil || ctx.Err() != nil {
 		return err
 	}
 	// Nobody knows which workload it is, so all of them say their last words.
-	late := &sandbox.NotReadyError{Workload: "the application", Reason: fmt.Sprintf("not ready after %s", w.o.Ready)}
+	late := &sandbox.NotReadyError{Workload: "the application", Reason: fmt.Sprintf("not ready after %s", patience)}
 	for _, wl := range a.Workloads {
 		if logs := strings.TrimSpace(dep.Logs(wl.ID(), 10)); logs != "" {
 			late.Logs += wl.ID() + ":\n" + logs + "\n"

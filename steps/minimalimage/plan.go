@@ -21,7 +21,7 @@ type plan struct {
 
 	static  []string // programs that need no library: what Go builds
 	dynamic []string // programs and plug-ins whose libraries come along, as words for a shell
-	dirs    []string // directories that come along without what is in them
+	dirs    []string // directories that come along without what is in them, and links to streams
 	files   []string // single files, as words for a shell
 	whole   []string // directories that come along with all that is in them
 
@@ -218,6 +218,11 @@ func (p *plan) addFiles(t *target, a *app.App) {
 	p.dirs = []string{"/tmp"}
 	if work != "/" {
 		p.dirs = append(p.dirs, work)
+	}
+	for _, link := range p.facts.Streams {
+		if plain(link) {
+			p.dirs = append(p.dirs, link) // nobody is seen to open what it leads to
+		}
 	}
 	for _, c := range t.uses {
 		in := inside(a, c)
