@@ -27,9 +27,16 @@ func (p *Pod) Refused(name string) (map[string]app.Write, []app.Denied, error) {
 	}
 	writes := map[string]app.Write{}
 	var denied []app.Denied
+	before := ""
 	for line := range strings.Lines(c.log.lines(refusedLines)) {
 		line = strings.TrimSpace(line)
 		what, file := refusal(line)
+		if file == "" && noAccess.MatchString(line) {
+			file = closed(img.Lowers, before)
+			before, line = line, before+": "+line
+		} else {
+			before = line
+		}
 		if file == "" {
 			continue
 		}
@@ -93,6 +100,17 @@ func refusal(line string) (what, file string) {
 		return what, strings.TrimRight(m[1], ".,")
 	}
 	return what, ""
+}
+
+// closed gives the file of the image that a line names and that is not everybody's
+// to read: what the next line, a bare refusal, may be about. "" where it names none.
+func closed(lowers []string, line string) string {
+	for _, m := range absolute.FindAllStringSubmatch(line, -1) {
+		if name := strings.TrimRight(m[1], ".,"); inImage(lowers, name) != nil && wanted(lowers, name) == "read" {
+			return name
+		}
+	}
+	return ""
 }
 
 // wanted says what was wanted of a file to which access was refused: what everybody

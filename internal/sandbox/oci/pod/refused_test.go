@@ -51,3 +51,18 @@ func TestWanted(t *testing.T) {
 		}
 	}
 }
+
+// A bare refusal is about what the line before it names, where that is closed.
+func TestClosed(t *testing.T) {
+	dir := t.TempDir()
+	for name, mode := range map[string]os.FileMode{"closed": 0o750, "open": 0o755} {
+		if err := os.Mkdir(filepath.Join(dir, name), mode); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for line, want := range map[string]string{">>> 'dir /closed'": "/closed", ">>> 'dir /open'": "", "from /open to /closed.": "/closed", "/none": "", "all is well": ""} {
+		if got := closed([]string{dir}, line); got != want {
+			t.Errorf("%s: %q, want %q", line, got, want)
+		}
+	}
+}
