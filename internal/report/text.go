@@ -84,12 +84,8 @@ func (t *text) stop(i int, s *walk.Stop) {
 		t.line(indent, t.dim.Render(fmt.Sprintf("commit %.10s  ", s.Commit.SHA)), s.Commit.Subject)
 	}
 	t.workloads(s)
-	if s.Diff != "" {
-		t.heading("what changed")
-		for _, l := range t.diff(s.Diff) {
-			t.line(indent, l)
-		}
-	}
+	t.changes("what changed", s.Diff)
+	t.changes("what was tried", s.Tried)
 	t.works(s)
 	t.attacks(i, s)
 	for _, e := range s.Evidence {
@@ -99,6 +95,16 @@ func (t *text) stop(i int, s *walk.Stop) {
 		}
 	}
 	t.figures(i, s)
+}
+
+func (t *text) changes(title, diff string) {
+	if diff == "" {
+		return
+	}
+	t.heading(title)
+	for _, l := range t.diff(diff) {
+		t.line(indent, l)
+	}
 }
 
 func (t *text) heading(s string) {

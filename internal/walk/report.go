@@ -41,6 +41,7 @@ type Stop struct {
 	Workloads []WorkloadResult `json:"workloads,omitempty"`
 	Findings  []Finding        `json:"findings,omitempty"` // what Check said before the fix
 	Diff      string           `json:"diff,omitempty"`
+	Tried     string           `json:"tried,omitempty"`  // the diff of the first try of a step that was left out
 	Commit    *Commit          `json:"commit,omitempty"` // where walk --commit made one
 	Works     Works            `json:"works"`
 	Attacks   []*AttackResult  `json:"attacks,omitempty"` // the step's own

@@ -130,9 +130,9 @@ func (w *walker) next(ctx context.Context, p planned) error {
 			}
 		}
 		stop.Diff, stop.Reason = w.mask.text(t.diff), w.mask.line(t.reason)
-		stop.Status = LeftOut
+		stop.Status, stop.Tried = LeftOut, w.mask.text(t.first)
 		if t.diff != "" {
-			stop.Status = Done
+			stop.Status, stop.Tried = Done, ""
 			stop.Works, kept = t.works, t.change
 			if err := w.serving.Learn(ctx, w.app.Seen); err != nil {
 				return fmt.Errorf("learn what the application does: %w", err)
@@ -151,6 +151,7 @@ func (w *walker) next(ctx context.Context, p planned) error {
 // taken is what became of a step in a lane.
 type taken struct {
 	diff    string // "" where the step was left out
+	first   string // the diff of the first try, "" where there was nothing to try
 	change  *change
 	reason  string // why, then
 	works   Works
@@ -181,6 +182,9 @@ func (w *walker) take(ctx context.Context, l *lane, p planned, stop *Stop) (*tak
 		if c == nil {
 			t.reason = reasons(t.leftOut, p.step.Check(l.app))
 			break
+		}
+		if try == 1 {
+			t.first = c.diff
 		}
 		if try == 1 && l == w.lane {
 			w.emit(Found{stop.Number, stop.Findings, w.mask.text(c.diff)})

@@ -168,7 +168,7 @@ func TestStepThatBreaksEverythingIsLeftOut(t *testing.T) {
 	}
 	o := options(t, m, map[string]string{"web.yaml": manifest("web")}, labelStep("a"), labelStep("b"))
 	r := walked(t, o)
-	if s := r.Stops[1]; s.Status != LeftOut || !strings.Contains(s.Reason, "exit status 1") || s.Works.Verdict != "works" {
+	if s := r.Stops[1]; s.Status != LeftOut || !strings.Contains(s.Reason, "exit status 1") || s.Works.Verdict != "works" || s.Diff != "" || !strings.Contains(s.Tried, "+") {
 		t.Errorf("got %+v", s)
 	}
 	// The road goes on from the stop before.
