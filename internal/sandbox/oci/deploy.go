@@ -100,7 +100,7 @@ func (e *engine) Deploy(ctx context.Context, a *app.App, o sandbox.DeployOptions
 		}
 	}
 	var err error
-	if d.node, d.leave, err = e.w.NewNode(d.group, o.Weight); err != nil {
+	if d.node, d.leave, err = e.w.NewNode(d.group, o.Weight, d.memoryLimits()); err != nil {
 		return nil, err
 	}
 	// The deployment outlives the call that made it; Stop ends it.
@@ -151,13 +151,7 @@ func (d *deployment) startAll(ctx context.Context) error {
 }
 
 func (d *deployment) startWorkload(ctx context.Context, w *app.Workload) error {
-	n := min(int(w.Replicas), maxReplicas)
-	if w.Kind == "DaemonSet" || w.Finite() {
-		n = 1 // there is one node; one run shows what a job does
-	}
-	if d.o.Attacked && w.Kind == "Deployment" {
-		n = min(n, 1)
-	}
+	n := d.pods(w)
 	if n == 0 {
 		return nil
 	}
@@ -189,6 +183,33 @@ func (d *deployment) startWorkload(ctx context.Context, w *app.Workload) error {
 		d.failed = errors.Join(d.failed, err)
 	})
 	return nil
+}
+
+// pods is how many pods of a workload are started.
+func (d *deployment) pods(w *app.Workload) int {
+	n := min(int(w.Replicas), maxReplicas)
+	if w.Kind == "DaemonSet" || w.Finite() {
+		n = 1 // there is one node; one run shows what a job does
+	}
+	if d.o.Attacked && w.Kind == "Deployment" {
+		n = min(n, 1)
+	}
+	return n
+}
+
+// memoryLimits is how much memory the application may use by its own limits, in
+// bytes: all its pods, and one more of an attack's.
+func (d *deployment) memoryLimits() uint64 {
+	var all, largest int64
+	for _, w := range d.app.Workloads {
+		var limit int64
+		for _, c := range lasting(w.Pod) {
+			limit += c.Resources.Limits.Memory().Value()
+		}
+		all += limit * int64(d.pods(w))
+		largest = max(largest, limit)
+	}
+	return uint64(max(0, all+largest))
 }
 
 // inOrder says that each pod waits until the one before it is ready.

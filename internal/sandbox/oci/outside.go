@@ -84,11 +84,14 @@ func (e *engine) standIn(ctx context.Context, a *app.App) error {
 
 func (e *engine) startOutside(ctx context.Context, a *app.App) (err error) {
 	o := &e.outside
-	o.d = &deployment{e: e, app: a, images: e.prepared[a], claims: filepath.Join(e.w.Disk, "claims", "outside")}
+	e.mu.Lock()
+	images := e.prepared[a]
+	e.mu.Unlock()
+	o.d = &deployment{e: e, app: a, images: images, claims: filepath.Join(e.w.Disk, "claims", "outside")}
 	if err := os.MkdirAll(o.d.claims, 0o711); err != nil {
 		return err
 	}
-	if o.d.node, o.d.leave, err = e.w.NewNode("outside", 0); err != nil {
+	if o.d.node, o.d.leave, err = e.w.NewNode("outside", 0, 0); err != nil {
 		return err
 	}
 	for _, host := range slices.Sorted(maps.Keys(a.Config.Services)) {

@@ -23,7 +23,7 @@ const cgroupRoot = "/sys/fs/cgroup"
 const (
 	nodeCgroup   = "node"
 	workerCgroup = "worker"
-	maxMemory    = 2 << 30 // bytes
+	nodeBytes    = 2 << 30 // of memory, where nothing more is wanted
 	nodePIDs     = 512     // processes and threads
 	allPIDs      = 16 * nodePIDs
 )
@@ -34,19 +34,20 @@ type limit struct {
 	optional    bool // kernels may be built without it
 }
 
-// nodeMemory is the node's memory on a host with total bytes. Only one node has a
-// bomb at a time, and it has to meet its own limit before that of all nodes, where
-// the kernel would choose its victim among applications that have none. So one node
-// gets at most half of what all have, and the others can use as much.
-func nodeMemory(total uint64) string {
-	return strconv.FormatUint(min(maxMemory, total/4), 10)
+// nodeMemory is the memory of a node whose pods may use wanted bytes by their own
+// limits, on a host with total bytes. Only one node has a bomb at a time, and it has
+// to meet its own limit before that of all nodes, where the kernel would choose its
+// victim among applications that have none. So one node gets at most half of what
+// all have, and the others can use as much.
+func nodeMemory(total, wanted uint64) string {
+	return strconv.FormatUint(min(max(nodeBytes, wanted), total/4), 10)
 }
 
 // totalMemory is the host's memory in bytes.
 func totalMemory() uint64 {
 	var i unix.Sysinfo_t
 	if unix.Sysinfo(&i) != nil {
-		return 2 * maxMemory
+		return 2 * nodeBytes
 	}
 	return uint64(i.Totalram) * uint64(i.Unit)
 }
@@ -114,19 +115,20 @@ func eachHierarchy(root string, f func(name, base string) error) error {
 }
 
 // NewNode makes the cgroup of one more node, below Node, and gives its path. Its
-// share of busy processors is weight times that of another. It must be empty when
-// remove is called.
-func (w *World) NewNode(name string, weight int) (path string, remove func() error, err error) {
+// share of busy processors is weight times that of another. memory is what its pods
+// may use by their own limits, in bytes: it gets more than others where they need it
+// and the host has as much. It must be empty when remove is called.
+func (w *World) NewNode(name string, weight int, memory uint64) (path string, remove func() error, err error) {
 	path = filepath.Join(w.Node, name)
 	remove = func() error { return removeCgroups(cgroupRoot, path, time.Now().Add(2*time.Second)) }
-	if err := errors.Join(newNode(cgroupRoot, path), weigh(cgroupRoot, path, weight)); err != nil {
+	if err := errors.Join(newNode(cgroupRoot, path, memory), weigh(cgroupRoot, path, weight)); err != nil {
 		return "", nil, errors.Join(err, remove())
 	}
 	return path, remove, nil
 }
 
-func newNode(root, path string) error {
-	memory := nodeMemory(totalMemory())
+func newNode(root, path string, wanted uint64) error {
+	memory := nodeMemory(totalMemory(), wanted)
 	if unified(root) {
 		return makeNode(filepath.Join(root, path), nodeLimits2(memory, nodePIDs))
 	}

@@ -94,11 +94,11 @@ func TestNewNode(t *testing.T) {
 	if err := makeCgroups(root, "road-1"); err != nil {
 		t.Fatal(err)
 	}
-	if err := newNode(root, "/road-1/node/a"); err != nil {
+	if err := newNode(root, "/road-1/node/a", 0); err != nil {
 		t.Fatal(err)
 	}
 	got := contents(t, root)
-	if got["pids/road-1/node/a/pids.max"] != "512" || got["memory/road-1/node/a/memory.limit_in_bytes"] != nodeMemory(totalMemory()) {
+	if got["pids/road-1/node/a/pids.max"] != "512" || got["memory/road-1/node/a/memory.limit_in_bytes"] != nodeMemory(totalMemory(), 0) {
 		t.Errorf("%v", got)
 	}
 	if _, err := os.Stat(filepath.Join(root, "cpu/road-1/node/a")); err != nil {
@@ -107,9 +107,17 @@ func TestNewNode(t *testing.T) {
 }
 
 func TestNodeMemory(t *testing.T) {
-	for total, want := range map[uint64]string{64 << 30: "2147483648", 8 << 30: "2147483648", 4 << 30: "1073741824", 1 << 30: "268435456"} {
-		if got := nodeMemory(total); got != want {
-			t.Errorf("of %d bytes the node gets %s, want %s", total, got, want)
+	for _, c := range []struct {
+		total, wanted uint64
+		want          string
+	}{
+		{64 << 30, 0, "2147483648"}, {8 << 30, 0, "2147483648"}, {4 << 30, 0, "1073741824"}, {1 << 30, 0, "268435456"},
+		{64 << 30, 1 << 20, "2147483648"},
+		{64 << 30, 3 << 30, "3221225472"},
+		{8 << 30, 3 << 30, "2147483648"}, // the host has no more
+	} {
+		if got := nodeMemory(c.total, c.wanted); got != c.want {
+			t.Errorf("of %d bytes a node that wants %d gets %s, want %s", c.total, c.wanted, got, c.want)
 		}
 	}
 }

@@ -52,7 +52,7 @@ func seen(w *World) view {
 	}
 	b, _ := os.ReadFile(fmt.Sprintf("%s/%d/cmdline", w.HostProc, v.HostPID))
 	v.HostSees = strings.TrimRight(strings.ReplaceAll(string(b), "\x00", " "), " ")
-	node, leave, err := w.NewNode("one", 2)
+	node, leave, err := w.NewNode("one", 2, 0)
 	if err != nil {
 		v.Limits = err.Error()
 		return v
