@@ -178,7 +178,7 @@ func (d *deployment) learnCalls(s *app.Seen) error {
 	}
 	byWorkload := map[string][]app.Connection{}
 	resolves := map[string]bool{}
-	names := d.e.names()
+	names := d.e.net.Names()
 	for _, f := range flows {
 		from, ours := d.calls.places[f.From]
 		if !ours {
@@ -237,15 +237,4 @@ func (d *deployment) hostOf(a netip.Addr, names map[netip.Addr]string) string {
 		return names[a]
 	}
 	return a.String()
-}
-
-// names gives the name by which an address was asked for last.
-func (e *engine) names() map[netip.Addr]string {
-	names := map[netip.Addr]string{}
-	for _, q := range e.net.Queries() {
-		for _, a := range q.Addrs {
-			names[a] = strings.TrimSuffix(q.Name, ".")
-		}
-	}
-	return names
 }

@@ -3,6 +3,7 @@ package network
 import (
 	"context"
 	"errors"
+	"maps"
 	"net"
 	"net/netip"
 	"strings"
@@ -30,8 +31,12 @@ type Query struct {
 	Addrs []netip.Addr
 }
 
-// queriesKept is how many questions the name server remembers.
-const queriesKept = 4096
+// How many questions the name server remembers, and how many addresses of names:
+// more than an application has, and what one that asks without end may fill.
+const (
+	queriesKept = 4096
+	namesKept   = 1 << 16
+)
 
 // A nameServer answers for the cluster's names, and hands all others on.
 type nameServer struct {
@@ -45,10 +50,11 @@ type nameServer struct {
 	next    int
 	zones   map[string]netip.AddrPort
 	hosts   map[string]netip.Addr
+	names   map[netip.Addr]string // see Names
 }
 
 func newNameServer(n *Network) *nameServer {
-	return &nameServer{net: n, zones: map[string]netip.AddrPort{}, hosts: map[string]netip.Addr{}}
+	return &nameServer{net: n, zones: map[string]netip.AddrPort{}, hosts: map[string]netip.Addr{}, names: map[netip.Addr]string{}}
 }
 
 // listen serves in an endpoint.
@@ -178,6 +184,11 @@ func (d *nameServer) remember(from net.Addr, q dns.Question, answer *dns.Msg) {
 	entry := Query{time.Now(), a.Addr().Unmap(), q.Name, dns.TypeToString[q.Qtype], dns.RcodeToString[answer.Rcode], addresses(answer)}
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	for _, a := range entry.Addrs {
+		if _, known := d.names[a]; known || len(d.names) < namesKept {
+			d.names[a] = strings.TrimSuffix(q.Name, ".")
+		}
+	}
 	if len(d.seen) < queriesKept {
 		d.seen = append(d.seen, entry)
 		return
@@ -191,6 +202,14 @@ func (n *Network) Queries() []Query {
 	n.dns.mu.Lock()
 	defer n.dns.mu.Unlock()
 	return append(append([]Query(nil), n.dns.seen[n.dns.next:]...), n.dns.seen[:n.dns.next]...)
+}
+
+// Names gives the name by which each address was asked for last, of all that
+// cluster DNS ever answered.
+func (n *Network) Names() map[netip.Addr]string {
+	n.dns.mu.Lock()
+	defer n.dns.mu.Unlock()
+	return maps.Clone(n.dns.names)
 }
 
 // DNSAddr is where cluster DNS's pod answers, behind its Service.

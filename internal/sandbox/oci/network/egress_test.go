@@ -1,6 +1,7 @@
 package network
 
 import (
+	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -9,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/miekg/dns"
 )
 
 func TestEgress(t *testing.T) {
@@ -136,6 +138,32 @@ func TestPool(t *testing.T) {
 	want := []string{"192.0.2.1", "192.0.2.3", "192.0.2.4", "192.0.2.5", "192.0.2.6", "192.0.2.1", "none"}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Error(d)
+	}
+}
+
+// What an address is called is known however many questions were asked since.
+func TestNamesStay(t *testing.T) {
+	n := &Network{}
+	n.dns = newNameServer(n)
+	from := &net.UDPAddr{IP: net.IPv4(10, 244, 0, 9)}
+	ask := func(name, addr string) {
+		m := new(dns.Msg)
+		m.Answer = []dns.RR{&dns.A{A: net.ParseIP(addr)}}
+		n.dns.remember(from, dns.Question{Name: name, Qtype: dns.TypeA}, m)
+	}
+	ask("api.example.com.", "198.51.100.7")
+	for range queriesKept + 1 {
+		ask("redis.shop.svc.cluster.local.", "10.96.0.11")
+	}
+	if got := n.Names()[netip.MustParseAddr("198.51.100.7")]; got != "api.example.com" {
+		t.Errorf("the address is called %q", got)
+	}
+	ask("www.example.com.", "198.51.100.7")
+	if got := n.Names()[netip.MustParseAddr("198.51.100.7")]; got != "www.example.com" {
+		t.Errorf("the address was asked for last as %q", got)
+	}
+	if len(n.Queries()) != queriesKept {
+		t.Errorf("%d questions are kept", len(n.Queries()))
 	}
 }
 
