@@ -79,7 +79,7 @@ func userNS(_ context.Context, a *agent, _ none) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	hold := a.hold(p.kill)
-	m, err := os.ReadFile(fmt.Sprintf("/proc/%d/uid_map", cmd.Process.Pid))
-	return probe.UserNSResult{Hold: hold, PID: cmd.Process.Pid, UIDMap: string(m)}, err
+	hold, pid := a.hold(p.kill), p.cmd.Process.Pid
+	m, err := os.ReadFile(fmt.Sprintf("/proc/%d/uid_map", pid))
+	return probe.UserNSResult{Hold: hold, PID: pid, UIDMap: string(m)}, err
 }

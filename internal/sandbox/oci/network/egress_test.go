@@ -167,6 +167,18 @@ func TestNamesStay(t *testing.T) {
 	}
 }
 
+// An endpoint that cannot be made leaves its address to others.
+func TestAttachGivesBack(t *testing.T) {
+	n := &Network{pods: newPool(podRange, node)}
+	before := len(n.pods.used)
+	if e, err := n.Attach(AttachOptions{Name: "a", NetNS: filepath.Join(t.TempDir(), "none")}); err == nil {
+		t.Fatalf("attached %s to a namespace that is not there", e.IP)
+	}
+	if now := len(n.pods.used); now != before {
+		t.Errorf("%d addresses are taken, not %d", now, before)
+	}
+}
+
 func TestServiceOptionsAreChecked(t *testing.T) {
 	addr := netip.MustParseAddr("10.96.0.7")
 	for _, ports := range [][]ServicePort{

@@ -113,6 +113,7 @@ func (n *Network) connect(o AttachOptions, ip netip.Addr, name string, outside b
 		e.FD, err = world.NewNetNS(e.Path)
 	}
 	if err != nil {
+		e.giveBack()
 		return nil, fmt.Errorf("attach %s: %w", o.Name, err)
 	}
 	e.link = link{name: name, fd: e.FD, router: gateway, addr: ip}
@@ -130,15 +131,20 @@ func (e *Endpoint) Close() error {
 		if !e.given {
 			e.err = errors.Join(e.err, world.RemoveNetNS(e.Path))
 		}
-		e.net.mu.Lock()
-		defer e.net.mu.Unlock()
-		if e.outside {
-			e.net.outside.give(e.IP)
-		} else {
-			e.net.pods.give(e.IP)
-		}
+		e.giveBack()
 	})
 	return e.err
+}
+
+// giveBack lets another have the endpoint's address.
+func (e *Endpoint) giveBack() {
+	e.net.mu.Lock()
+	defer e.net.mu.Unlock()
+	if e.outside {
+		e.net.outside.give(e.IP)
+	} else {
+		e.net.pods.give(e.IP)
+	}
 }
 
 // named gives the pod's ports of a name.

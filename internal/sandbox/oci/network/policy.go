@@ -190,11 +190,10 @@ func (g *policyGroup) namespaceLabels(name string) labels.Set {
 	return l
 }
 
-// matches says whether a peer of a policy in a namespace means a pod.
+// matches says whether a peer of a policy in a namespace, which is no block of
+// addresses, means a pod.
 func (g *policyGroup) matches(c peer, namespace string, e *Endpoint) bool {
 	switch {
-	case c.block.IsValid():
-		return c.block.Contains(e.IP) && !slices.ContainsFunc(c.except, func(p netip.Prefix) bool { return p.Contains(e.IP) })
 	case c.namespaces == nil && e.Namespace != namespace:
 		return false
 	case c.namespaces != nil && !c.namespaces.Matches(g.namespaceLabels(e.Namespace)):

@@ -15,7 +15,6 @@ import (
 	"os"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 )
 
@@ -199,14 +198,24 @@ func (f *Forwarder) listenToBoth(s *sniffed) {
 		return
 	}
 	u := &sniffed{up, bufio.NewReader(up)}
-	var decided atomic.Bool
+	var mu sync.Mutex // so that nobody is woken up after the deadline was lifted
+	decided := false
+	decide := func(then func()) (first bool) {
+		mu.Lock()
+		defer mu.Unlock()
+		if first = !decided; first {
+			decided = true
+			then()
+		}
+		return first
+	}
 	go func() {
-		if _, err := u.r.Peek(1); err == nil && decided.CompareAndSwap(false, true) {
-			s.SetReadDeadline(time.Unix(1, 0)) // wakes the other up
+		if _, err := u.r.Peek(1); err == nil {
+			decide(func() { s.SetReadDeadline(time.Unix(1, 0)) }) // wakes the other up
 		}
 	}()
 	web, err := speaksHTTP(s.r)
-	if decided.CompareAndSwap(false, true) && (web || err != nil) {
+	if decide(func() {}) && (web || err != nil) {
 		up.Close()
 		if err != nil {
 			s.Close()

@@ -202,6 +202,48 @@ func TestForwarderCarriesOtherProtocols(t *testing.T) {
 }
 
 // TestForwarderCloses cuts what is open, at once.
+// A slow is a connection whose deadline takes a while to be set, but for being
+// lifted.
+type slow struct {
+	net.Conn
+	asked, lifted chan struct{}
+}
+
+func (s *slow) SetReadDeadline(t time.Time) error {
+	if t.IsZero() {
+		close(s.lifted)
+		return s.Conn.SetReadDeadline(t)
+	}
+	close(s.asked)
+	select {
+	case <-s.lifted:
+	case <-time.After(200 * time.Millisecond):
+	}
+	return s.Conn.SetReadDeadline(t)
+}
+
+// TestForwarderBothSpeak: where both sides speak at once, the deadline that was to
+// end the waiting does not end the connection.
+func TestForwarderBothSpeak(t *testing.T) {
+	app, up := net.Pipe()
+	client, down := net.Pipe()
+	f := forward(loopback(t), func(context.Context) (net.Conn, error) { return up, nil })
+	defer f.Close()
+	s := &slow{down, make(chan struct{}), make(chan struct{})}
+	go f.listenToBoth(&sniffed{s, bufio.NewReader(s)})
+	io.WriteString(app, "hello\n")
+	<-s.asked
+	io.WriteString(client, "PING\r\n")
+	go io.WriteString(client, "more\r\n")
+	app.SetDeadline(time.Now().Add(10 * time.Second))
+	b := make([]byte, len("PING\r\nmore\r\n"))
+	if n, err := io.ReadFull(app, b); err != nil || string(b) != "PING\r\nmore\r\n" {
+		t.Errorf("%q, %v", b[:n], err)
+	}
+	app.Close()
+	client.Close()
+}
+
 func TestForwarderCloses(t *testing.T) {
 	f := forwardTo(t, web)
 	res := raw(t, f.Addr().String(), "GET /slow HTTP/1.1\r\nHost: localhost\r\n\r\n")
