@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -126,14 +127,29 @@ func (f *execFiles) started() bool {
 
 // kill ends the program. The runtime's exec process is only its messenger.
 func (f *execFiles) kill(cmd *exec.Cmd) error {
-	if b, err := os.ReadFile(f.pid); err == nil {
-		var pid int
-		if _, err := fmt.Sscan(string(b), &pid); err == nil && pid > 0 {
-			unix.Kill(pid, unix.SIGKILL)
-			return nil
-		}
+	var pid int
+	b, err := os.ReadFile(f.pid)
+	if err == nil {
+		_, err = fmt.Sscan(string(b), &pid)
 	}
-	return cmd.Process.Kill()
+	if err != nil || !killChild(pid, cmd.Process.Pid) {
+		return cmd.Process.Kill()
+	}
+	return nil
+}
+
+// killChild kills a process if it is a child of parent. Its number may have been
+// given to another since it was written down; with the descriptor open it cannot.
+func killChild(pid, parent int) bool {
+	fd, err := unix.PidfdOpen(pid, 0)
+	if err != nil {
+		return false
+	}
+	defer unix.Close(fd)
+	if f := statFields(pid); len(f) < 2 || f[1] != strconv.Itoa(parent) {
+		return false
+	}
+	return unix.PidfdSendSignal(fd, unix.SIGKILL, nil, 0) == nil
 }
 
 // exec runs argv for somebody outside of the pod, and waits for it.

@@ -4,9 +4,16 @@ import (
 	"context"
 	"errors"
 	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
+
+	"road/internal/sandbox"
 
 	"github.com/google/go-cmp/cmp"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -24,6 +31,45 @@ func permissions(status string) map[string]string {
 		}
 	}
 	return m
+}
+
+// A number that is another's by now is not killed, and the messenger is; the
+// program that it started is killed itself, through the messenger's own word.
+func TestKillExec(t *testing.T) {
+	run := func(script string) *exec.Cmd {
+		c := exec.Command("sh", "-c", script)
+		if err := c.Start(); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { c.Process.Kill(); c.Wait() })
+		return c
+	}
+	dir := t.TempDir()
+	stranger, messenger := run("exec sleep 1000"), run("exec sleep 1000")
+	files := &execFiles{pid: filepath.Join(dir, "stranger")}
+	if err := os.WriteFile(files.pid, []byte(strconv.Itoa(stranger.Process.Pid)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := files.kill(messenger); err != nil {
+		t.Error(err)
+	}
+	messenger.Wait()
+	if f := statFields(stranger.Process.Pid); len(f) == 0 || f[0] == "Z" {
+		t.Error("a stranger was killed")
+	}
+
+	files = &execFiles{pid: filepath.Join(dir, "child")}
+	messenger = run("sleep 1000 & echo $! >" + files.pid + ".new; mv " + files.pid + ".new " + files.pid + "; wait $!; exit 7")
+	for !files.started() {
+		time.Sleep(time.Millisecond)
+	}
+	if err := files.kill(messenger); err != nil {
+		t.Error(err)
+	}
+	messenger.Wait()
+	if got := messenger.ProcessState.ExitCode(); got != 7 {
+		t.Errorf("the messenger ended with %d, not by itself", got)
+	}
 }
 
 // What Exec starts may do exactly what the app may, line by line.
@@ -98,11 +144,19 @@ func TestSandboxExec(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 	defer cancel()
 	began := time.Now()
-	if _, err := p.Exec(ctx, "web", []string{"/app", ":sleep", "1m"}, nil, nil, nil); !errors.Is(err, context.DeadlineExceeded) {
+	if _, err := p.Exec(ctx, "web", []string{"/app", ":sleep", "59s"}, nil, nil, nil); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("time limit: %v", err)
 	}
 	if d := time.Since(began); d > 5*time.Second {
 		t.Errorf("a limit of 0.3 s took %v", d)
+	}
+	n, err := p.Node("web")
+	if err != nil {
+		t.Fatal(err)
+	}
+	late := func(p sandbox.Process) bool { return strings.Contains(p.Command, "59s") }
+	if list, err := n.Processes(); err != nil || slices.ContainsFunc(list, late) {
+		t.Errorf("what was late still runs: %+v, %v", list, err)
 	}
 	o, err := p.Run(t.Context(), "", []string{"/app", ":say", "hello $(WHO)", ":exit", "2"})
 	if err != nil || o.Stdout != "hello world\n" || o.Status != 2 {
