@@ -149,8 +149,11 @@ steps: {registry: in-process} uses a registry inside road, for trying it out.
 Walk works on a copy. --write brings what the done steps changed back to PATH at
 the end; --commit makes one git commit for each of them instead, whose message
 says what changed, what it prevents with the lines that show it, and what stays
-open. Files keep their owner and mode. Nothing is overwritten that changed since
-the copy was made. While a walk that brings back goes on, another of the same
+open. Files keep their owner, group, mode and access control list. Where a new
+file could not have them, as that of another user for all but root, the file is
+written into, or refused where that is not allowed. One with several hard links
+parts from the other names. Nothing is overwritten that changed since the copy
+was made. While a walk that brings back goes on, another of the same
 folder is refused; commits in one repository wait for each other. An application
 that keeps data is started once more at the end, on empty volumes.
 

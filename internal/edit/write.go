@@ -9,54 +9,81 @@ import (
 	"os"
 	"path"
 	"slices"
-	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
-// Write replaces files below root, each atomically, with the owner and mode that
-// the file had. All new content is on disk before the first file is replaced, so
-// that a full disk or a missing right leaves every file as it was. Links that
-// lead out of root are an error; one that leads to another place inside root
-// stays, and what it leads to is replaced. Folders of new files are made.
+// Write replaces files below root, each atomically, with the owner, group and mode
+// that the file had. All new content is on disk before the first file is replaced,
+// so that a full disk or a missing right leaves every file as it was; where one
+// cannot be replaced after all, those before it are put back.
+//
+// A file whose owner, group or access control list a new file cannot be given, as
+// that of another user for all but root, is written into, or named in the error
+// where that is not allowed: a crash of the machine in that moment may leave it
+// half written. Other extended attributes are not kept, and a file with several
+// hard links parts from the other names, which keep the old content.
+//
+// Links that lead out of root are an error; one that leads to another place inside
+// root stays, and what it leads to is replaced. Folders of new files are made.
 func Write(root string, files Files) (err error) {
 	dir, err := os.OpenRoot(root)
 	if err != nil {
 		return err
 	}
 	defer dir.Close()
-	var temps []staged
+	var all []*staged
 	defer func() {
-		if err != nil {
-			for _, s := range temps {
-				dir.Remove(s.temp) // those that took their place are gone from here
-			}
+		for _, s := range all {
+			err = errors.Join(err, s.close(dir))
 		}
 	}()
 	for _, name := range slices.Sorted(maps.Keys(files)) {
 		s, err := stage(dir, name, files[name])
-		if s.temp != "" {
-			temps = append(temps, s)
-		}
+		all = append(all, s)
 		if err != nil {
 			return fmt.Errorf("%s: not written: %w", name, err)
 		}
 	}
-	for _, s := range temps {
-		if err := dir.Rename(s.temp, s.name); err != nil {
-			return fmt.Errorf("%s: not written: %w", s.name, err)
+	return placeAll(dir, all)
+}
+
+// placeAll puts all new content where it belongs, or what was there before back.
+func placeAll(dir *os.Root, all []*staged) error {
+	folders := map[string]bool{}
+	for i, s := range all {
+		if err := s.place(dir); err != nil {
+			err = fmt.Errorf("%s: not written: %w", s.name, err)
+			for _, done := range all[:i+1] {
+				err = errors.Join(err, done.undo(dir))
+			}
+			return err
 		}
-		if err := syncFolder(dir, path.Dir(s.name)); err != nil {
-			return fmt.Errorf("%s: written, but may not outlast a crash: %w", s.name, err)
+		folders[path.Dir(s.name)] = true
+	}
+	for _, name := range slices.Sorted(maps.Keys(folders)) {
+		if err := syncFolder(dir, name); err != nil {
+			return fmt.Errorf("%s: written, but may not outlast a crash: %w", name, err)
 		}
 	}
 	return nil
 }
 
 // A staged file is new content that has yet to take its place.
-type staged struct{ temp, name string }
+type staged struct {
+	name     string // links followed
+	content  []byte
+	old      []byte
+	existed  bool
+	temp     string   // the new file beside the old one; "" once it has its place
+	into     *os.File // the old file, open, where it is to be written into
+	replaced bool     // or perhaps in part, where it is written into
+}
 
 // stage makes the new file beside the old one. What it has made is named also
 // where it fails.
-func stage(dir *os.Root, name string, content []byte) (s staged, err error) {
+func stage(dir *os.Root, name string, content []byte) (s *staged, err error) {
+	s = &staged{content: content}
 	if s.name, err = follow(dir, name); err != nil {
 		return s, err
 	}
@@ -67,7 +94,12 @@ func stage(dir *os.Root, name string, content []byte) (s staged, err error) {
 	if err != nil {
 		return s, err
 	}
-	if _, err := dir.Lstat(s.name); errors.Is(err, fs.ErrNotExist) && bytes.HasPrefix(content, []byte("#!")) {
+	s.old, err = dir.ReadFile(s.name)
+	s.existed = err == nil
+	switch {
+	case err != nil && !errors.Is(err, fs.ErrNotExist):
+		return s, err
+	case !s.existed && bytes.HasPrefix(content, []byte("#!")):
 		mode |= 0o111 // a program
 	}
 	temp, f, err := create(dir, s.name)
@@ -75,9 +107,18 @@ func stage(dir *os.Root, name string, content []byte) (s staged, err error) {
 		return s, err
 	}
 	s.temp = temp
-	_, err = f.Write(content)
-	if err == nil && os.Geteuid() == 0 {
+	defer func() { err = errors.Join(err, f.Close()) }()
+	if s.existed || os.Geteuid() == 0 {
 		err = f.Chown(uid, gid)
+	}
+	if s.existed {
+		if err != nil || hasList(dir, s.name) {
+			return s, s.open(dir, uid, gid)
+		}
+		unix.Fremovexattr(int(f.Fd()), accessList) // what it has of its folder
+	}
+	if err == nil {
+		_, err = f.Write(content)
 	}
 	if err == nil {
 		err = f.Chmod(mode) // after chown, which takes setuid bits away
@@ -85,104 +126,70 @@ func stage(dir *os.Root, name string, content []byte) (s staged, err error) {
 	if err == nil {
 		err = f.Sync()
 	}
-	return s, errors.Join(err, f.Close())
+	return s, err
 }
 
-// follow goes from a link to the file that it leads to, inside root.
-func follow(dir *os.Root, name string) (string, error) {
-	for range 40 {
-		info, err := dir.Lstat(name)
-		if errors.Is(err, fs.ErrNotExist) {
-			return name, nil
-		}
-		if err != nil {
-			return "", err
-		}
-		if info.Mode()&fs.ModeSymlink == 0 {
-			return name, nil
-		}
-		if _, err := dir.Stat(name); err != nil { // refuses links that lead out
-			return "", err
-		}
-		to, err := dir.Readlink(name)
-		if err != nil {
-			return "", err
-		}
-		if path.IsAbs(to) {
-			return "", errors.New("a link to an absolute path is not followed")
-		}
-		name = path.Join(path.Dir(name), to)
+// open prepares to write into the file itself, which belongs to uid and gid.
+func (s *staged) open(dir *os.Root, uid, gid int) (err error) {
+	if s.into, err = dir.OpenFile(s.name, os.O_WRONLY, 0); err != nil {
+		return fmt.Errorf("a new file could not belong to user %d and group %d as it does: %w", uid, gid, err)
 	}
-	return "", errors.New("too many links")
+	return nil
 }
 
-// makeFolder makes the folder of a new file where it is missing, with the owner
-// and the mode of the one that it is in.
-func makeFolder(dir *os.Root, name string) error {
-	_, err := dir.Stat(name)
-	if !errors.Is(err, fs.ErrNotExist) {
+// place puts the new content where it belongs.
+func (s *staged) place(dir *os.Root) error {
+	if s.into != nil {
+		s.replaced = true
+		return overwrite(s.into, s.content)
+	}
+	if err := dir.Rename(s.temp, s.name); err != nil {
 		return err
 	}
-	if err := makeFolder(dir, path.Dir(name)); err != nil {
+	s.replaced, s.temp = true, ""
+	return nil
+}
+
+func overwrite(f *os.File, content []byte) error {
+	if _, err := f.WriteAt(content, 0); err != nil {
 		return err
 	}
-	above, err := dir.Stat(path.Dir(name))
+	if err := f.Truncate(int64(len(content))); err != nil {
+		return err
+	}
+	return f.Sync()
+}
+
+// undo puts the old content back.
+func (s *staged) undo(dir *os.Root) (err error) {
+	switch {
+	case !s.replaced:
+		return nil
+	case s.into != nil:
+		err = overwrite(s.into, s.old)
+	case !s.existed:
+		err = dir.Remove(s.name)
+	default:
+		var back *staged
+		if back, err = stage(dir, s.name, s.old); err == nil {
+			err = back.place(dir)
+		}
+		err = errors.Join(err, back.close(dir))
+	}
 	if err != nil {
-		return err
+		return fmt.Errorf("%s: stays changed: %w", s.name, err)
 	}
-	if err := dir.Mkdir(name, above.Mode().Perm()); err != nil {
-		return err
+	return nil
+}
+
+// close takes away what is no longer of use.
+func (s *staged) close(dir *os.Root) (err error) {
+	if s.temp != "" {
+		err = dir.Remove(s.temp)
+		s.temp = ""
 	}
-	err = dir.Chmod(name, above.Mode()&(fs.ModePerm|fs.ModeSetgid)) // whatever the umask
-	if st, ok := above.Sys().(*syscall.Stat_t); ok && err == nil && os.Geteuid() == 0 {
-		err = dir.Chown(name, int(st.Uid), int(st.Gid))
+	if s.into != nil {
+		err = errors.Join(err, s.into.Close())
 	}
 	return err
-}
-
-// owner says whose the file is and is to be: a new one belongs to the owner of
-// its folder.
-func owner(dir *os.Root, name string) (mode fs.FileMode, uid, gid int, err error) {
-	info, err := dir.Stat(name)
-	mode = 0o644
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		if info, err = dir.Stat(path.Dir(name)); err != nil {
-			return 0, 0, 0, err
-		}
-	case err != nil:
-		return 0, 0, 0, err
-	case !info.Mode().IsRegular():
-		return 0, 0, 0, errors.New("not a regular file")
-	default:
-		mode = info.Mode() & (fs.ModePerm | fs.ModeSetuid | fs.ModeSetgid | fs.ModeSticky)
-	}
-	uid, gid = -1, -1
-	if st, ok := info.Sys().(*syscall.Stat_t); ok {
-		uid, gid = int(st.Uid), int(st.Gid)
-	}
-	return mode, uid, gid, nil
-}
-
-// create makes a file beside name that no other program uses. It can be read by
-// its owner alone until it has its mode.
-func create(dir *os.Root, name string) (string, *os.File, error) {
-	for i := range 1000 {
-		temp := path.Join(path.Dir(name), fmt.Sprintf(".%s.road-%d-%d", path.Base(name), os.Getpid(), i))
-		f, err := dir.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-		if !errors.Is(err, fs.ErrExist) {
-			return temp, f, err
-		}
-	}
-	return "", nil, errors.New("no name is free for a new file beside it")
-}
-
-// syncFolder makes a rename last through a crash of the machine.
-func syncFolder(dir *os.Root, name string) error {
-	f, err := dir.Open(name)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	return f.Sync()
 }
