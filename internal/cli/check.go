@@ -133,8 +133,8 @@ func (k *checking) keepBaseline(rep *check.Report) error {
 	if dir == "" {
 		dir = "."
 	}
-	if err := edit.Write(dir, edit.Files{name: append(content, '\n')}); err != nil {
-		return &fault{HostFault, err, ""}
+	if err := writeFiles(dir, edit.Files{name: append(content, '\n')}); err != nil {
+		return err
 	}
 	k.say("road: %s knows %d findings now; road check --baseline %[1]s tells of others", k.writeNew, len(b.Findings))
 	return nil

@@ -247,7 +247,7 @@ func (k *keeper) commit(ctx context.Context, kept walk.Kept) error {
 		return err
 	}
 	if err := edit.Write(k.root, kept.After); err != nil {
-		return fmt.Errorf("write the files of stop %d: %w", kept.Number, err)
+		return errors.Join(fmt.Errorf("write the files of stop %d: %w", kept.Number, err), k.takeBack(kept, nil))
 	}
 	names := slices.Sorted(maps.Keys(kept.After))
 	created := slices.DeleteFunc(slices.Clone(names), func(n string) bool { _, old := kept.Before[n]; return old })
@@ -270,8 +270,8 @@ func (k *keeper) commit(ctx context.Context, kept walk.Kept) error {
 	return nil
 }
 
-// takeBack puts a stop's files back as they were. One that is no longer as the
-// stop left it is somebody else's work, and stays.
+// takeBack puts a stop's files back as they were. One that is neither as it was nor
+// as the stop left it is somebody else's work, and stays.
 func (k *keeper) takeBack(kept walk.Kept, created []string) error {
 	var errs []error
 	back := edit.Files{}
@@ -280,6 +280,7 @@ func (k *keeper) takeBack(kept walk.Kept, created []string) error {
 		now, err := os.ReadFile(file)
 		was, old := kept.Before[name]
 		switch {
+		case old && err == nil && bytes.Equal(now, was), !old && errors.Is(err, fs.ErrNotExist): // not written yet
 		case err != nil:
 			errs = append(errs, err)
 		case !bytes.Equal(now, kept.After[name]):

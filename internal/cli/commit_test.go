@@ -260,6 +260,19 @@ func TestTakeBackLeavesOthersWork(t *testing.T) {
 	wantFile(t, k, "policy.yaml", "")
 }
 
+// What was not written yet is no reason not to take back the rest.
+func TestTakeBackOfAHalf(t *testing.T) {
+	for _, content := range []string{"two\n", "three\n"} {
+		k, _, _ := brought(t, true)
+		place(t, k.root, "web.yaml", content)
+		if err := k.takeBack(k.got.Kept[1], nil); err != nil {
+			t.Error(err)
+		}
+		wantFile(t, k, "web.yaml", "two\n")
+		wantFile(t, k, "policy.yaml", "")
+	}
+}
+
 // Without git nothing can be committed, and that is the host's fault.
 func TestCommitWithoutGit(t *testing.T) {
 	k, _, _ := brought(t, true)

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -290,11 +291,12 @@ func (f *fixer) output(src *source, original edit.Files, write bool) error {
 	if err := unmade(src, before, f.changed); err != nil {
 		return err
 	}
-	if err := edit.Write(src.app.Root, f.changed); err != nil {
+	err := writeFiles(src.app.Root, f.changed)
+	if err != nil && !errors.Is(err, context.Canceled) {
 		return fmt.Errorf("write the fixes: %w", err)
 	}
 	for _, name := range sorted(f.changed) {
 		fmt.Fprintln(f.stdout, walk.Escape(src.place(app.Pos{File: name})))
 	}
-	return nil
+	return err
 }

@@ -49,8 +49,8 @@ func (c *command) outline(at string) error {
 	if err := sameWith(src.app, content); err != nil {
 		return err
 	}
-	if err := edit.Write(at, edit.Files{app.FileName: content}); err != nil {
-		return &fault{HostFault, err, ""}
+	if err := writeFiles(at, edit.Files{app.FileName: content}); err != nil {
+		return err
 	}
 	fmt.Fprintln(c.stdout, name)
 	c.say("road: read it and correct it, above all the checks; then: road walk %s", at)

@@ -86,7 +86,7 @@ func (r *run) learn(ctx context.Context, e sandbox.Engine, dir, save string) err
 	}
 	text = append(text, '\n')
 	if save != "" {
-		if err := edit.Write(filepath.Dir(save), edit.Files{filepath.Base(save): text}); err != nil {
+		if err := writeFiles(filepath.Dir(save), edit.Files{filepath.Base(save): text}); err != nil {
 			return fmt.Errorf("save what was seen: %w", err)
 		}
 		r.say("road: saved in %s; road fix --seen %s uses it", save, save)
