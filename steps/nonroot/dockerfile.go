@@ -65,7 +65,7 @@ func fixImage(a *app.App, b *build) []edit.Edit {
 		}
 		return b.insert(comment + "\n" + user)
 	}
-	scripts := fixScripts(a, b)
+	scripts := append(fixStart(b), fixScripts(a, b)...)
 	if u.own != nil && len(blocks) == 0 && u.own.EndLine == b.lastBuilding() {
 		return append(b.replace(u.own, user), scripts...)
 	}

@@ -22,22 +22,43 @@ func dropsTo(a *app.App, img *app.Image, known accounts) *app.Account {
 	if img.Build == nil {
 		return nil
 	}
+	var users []string
+	if s := img.Build.Dockerfile.Final(img.Build.Target); s != nil {
+		for _, act := range img.Build.Dockerfile.StartActs(s) {
+			users = append(users, act.User)
+		}
+	}
 	for _, s := range a.Scripts(img.Build) {
 		for _, act := range s.RootActs() {
-			name, _, _ := strings.Cut(act.User, ":")
-			acc := known.byName(name)
-			if n := number(name); acc == nil && n > 0 {
-				acc = &app.Account{UID: n, GID: n}
-				if made := known.byUID(n); made != nil {
-					acc = made
-				}
-			}
-			if act.Drop && acc != nil && acc.UID > 0 {
-				return acc
+			if act.Drop {
+				users = append(users, act.User)
 			}
 		}
 	}
+	for _, user := range users {
+		name, _, _ := strings.Cut(user, ":")
+		acc := known.byName(name)
+		if n := number(name); acc == nil && n > 0 {
+			acc = &app.Account{UID: n, GID: n}
+			if made := known.byUID(n); made != nil {
+				acc = made
+			}
+		}
+		if acc != nil && acc.UID > 0 {
+			return acc
+		}
+	}
 	return nil
+}
+
+// fixStart gives the edits of the instructions that start the image: who is not
+// root can go on as nobody else.
+func fixStart(b *build) []edit.Edit {
+	var edits []edit.Edit
+	for _, act := range b.image.Build.Dockerfile.StartActs(b.stage) {
+		edits = append(edits, b.replace(act.Instruction, dropComment+"\n"+act.Text)...)
+	}
+	return edits
 }
 
 // fixScripts gives the edits of the scripts that the image starts with: who is not
