@@ -12,6 +12,8 @@ import (
 	"road/internal/sandbox"
 
 	admissionv1 "k8s.io/api/admissionregistration/v1"
+	appsv1 "k8s.io/api/apps/v1"
+	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -135,20 +137,81 @@ func (d *deployment) askForWorkload(ctx context.Context, w *app.Workload) error 
 	if w.Kind == "Pod" || w.Typed == nil {
 		return nil
 	}
-	return d.ask(ctx, w, at(w.Object), kubectl)
+	if err := d.ask(ctx, w, at(w.Object), kubectl); err != nil {
+		return err
+	}
+	if o, by := between(w); o != nil {
+		return d.ask(ctx, w, o, controller(by))
+	}
+	return nil
 }
+
+// between gives what a controller makes of a workload, from which another makes
+// the pods: of a Deployment a ReplicaSet, of a CronJob a Job; nil of others. A
+// policy may refuse it, whatever it says of the workload.
+func between(w *app.Workload) (o runtime.Object, by string) {
+	owner := owners(w.APIVersion, w.Kind, w.Name)
+	labels := controllerLabels(w, 0, "")
+	switch t := w.Typed.(type) {
+	case *appsv1.Deployment:
+		const hash = appsv1.DefaultDeploymentUniqueLabelKey
+		rs := &appsv1.ReplicaSet{
+			TypeMeta:   metav1.TypeMeta{APIVersion: "apps/v1", Kind: "ReplicaSet"},
+			ObjectMeta: metav1.ObjectMeta{Name: replicaSet(w), Namespace: w.Home(), Labels: labels, Annotations: t.Annotations, OwnerReferences: owner},
+			Spec: appsv1.ReplicaSetSpec{Replicas: t.Spec.Replicas, MinReadySeconds: t.Spec.MinReadySeconds,
+				Selector: metav1.CloneSelectorAndAddLabel(t.Spec.Selector, hash, labels[hash]),
+				Template: *t.Spec.Template.DeepCopy()},
+		}
+		rs.Spec.Template.Labels = labels
+		return rs, "deployment-controller"
+	case *batchv1.CronJob:
+		template := t.Spec.JobTemplate.DeepCopy()
+		return &batchv1.Job{
+			TypeMeta:   metav1.TypeMeta{APIVersion: "batch/v1", Kind: "Job"},
+			ObjectMeta: metav1.ObjectMeta{Name: labels["job-name"], Namespace: w.Home(), Labels: template.Labels, Annotations: template.Annotations, OwnerReferences: owner},
+			Spec:       template.Spec,
+		}, "cronjob-controller"
+	}
+	return nil, ""
+}
+
+// replicaSet is what a Deployment's first ReplicaSet is called.
+func replicaSet(w *app.Workload) string { return w.Name + "-" + templateHash(w) }
+
+// ownersOfPod gives who a pod belongs to, which tells it from one that somebody
+// has created himself.
+func ownersOfPod(m *member) []metav1.OwnerReference {
+	switch w := m.workload; w.Kind {
+	case "Pod":
+		return nil
+	case "Deployment":
+		return owners("apps/v1", "ReplicaSet", replicaSet(w))
+	case "CronJob":
+		return owners("batch/v1", "Job", m.labels["job-name"])
+	default:
+		return owners(w.APIVersion, w.Kind, w.Name)
+	}
+}
+
+func owners(version, kind, name string) []metav1.OwnerReference {
+	yes := true
+	return []metav1.OwnerReference{{APIVersion: version, Kind: kind, Name: name, Controller: &yes, BlockOwnerDeletion: &yes}}
+}
+
+// controller is the user that a controller is to the API server.
+func controller(name string) string { return "system:serviceaccount:kube-system:" + name }
 
 // askForPod has it decide about a pod that is about to be made.
 func (d *deployment) askForPod(ctx context.Context, m *member, ns string, o memberOptions) error {
 	p := &corev1.Pod{
 		TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "Pod"},
-		ObjectMeta: metav1.ObjectMeta{Name: m.name, Namespace: ns, Labels: o.labels, Annotations: m.workload.Meta.Annotations},
+		ObjectMeta: metav1.ObjectMeta{Name: m.name, Namespace: ns, Labels: o.labels, Annotations: m.workload.Meta.Annotations, OwnerReferences: ownersOfPod(m)},
 		Spec:       *d.admitted(m, ns, o.spec),
 	}
 	p.Spec.AutomountServiceAccountToken = o.spec.AutomountServiceAccountToken // the account's word stays the account's
 	user := kubectl
 	if c := controllers[m.workload.Kind]; c != "" {
-		user = "system:serviceaccount:kube-system:" + c
+		user = controller(c)
 	}
 	return d.ask(ctx, m.workload, p, user)
 }

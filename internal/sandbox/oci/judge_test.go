@@ -95,6 +95,71 @@ func TestSandboxRefusedPod(t *testing.T) {
 	}
 }
 
+// refusing is a policy for all namespaces that lets an expression alone in.
+func refusing(name, groups, resources, expression string) string {
+	return strings.NewReplacer("NAME", name, "GROUPS", groups, "RESOURCES", resources, "EXPRESSION", expression).Replace(`apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicy
+metadata: {name: NAME}
+spec:
+  matchConstraints: {resourceRules: [{apiGroups: [GROUPS], apiVersions: [v1], operations: [CREATE], resources: [RESOURCES]}]}
+  validations: [{expression: 'EXPRESSION', message: NAME}]
+---
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicyBinding
+metadata: {name: NAME}
+spec: {policyName: NAME, validationActions: [Deny]}
+`)
+}
+
+// TestSandboxBetween asks also about what a controller makes before the pods, as
+// who makes it, and pods belong to somebody.
+func TestSandboxBetween(t *testing.T) {
+	sandboxtest.Need(t, "runc")
+	e := judged(t)
+	const workloads = `apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web}
+spec:
+  selector: {matchLabels: {app: web}}
+  template: {metadata: {labels: {app: web}}, spec: {containers: [{name: web, image: web}]}}
+---
+apiVersion: batch/v1
+kind: CronJob
+metadata: {name: nightly}
+spec: {schedule: "0 3 * * *", jobTemplate: {spec: {template: {spec: {restartPolicy: Never, containers: [{name: c, image: web}]}}}}}
+`
+	for _, c := range []struct {
+		name, policy string
+		refused      map[string]string // by workload: the object that is not created
+	}{
+		{"replica sets", refusing("refuse", "apps", "replicasets", `request.userInfo.username != "system:serviceaccount:kube-system:deployment-controller" || object.spec.template.metadata.labels["app"] != "web"`),
+			map[string]string{"deployment/web": `replicasets.apps "web-`}},
+		{"jobs", refusing("refuse", "batch", "jobs", `object.metadata.ownerReferences[0].kind != "CronJob"`),
+			map[string]string{"cronjob/nightly": `jobs.batch "nightly-`}},
+		{"pods of nobody's", refusing("refuse", `""`, "pods", `has(object.metadata.ownerReferences)`), nil},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			a, err := app.LoadFiles("shop", map[string][]byte{"a.yaml": []byte(workloads), "policy.yaml": []byte(c.policy)})
+			if err != nil || len(a.Workloads) != 2 || len(a.Problems) > 0 {
+				t.Fatalf("%v %v", err, a.Problems)
+			}
+			d := &deployment{e: e, app: a, group: "test"}
+			for _, w := range a.Workloads {
+				m := &member{workload: w, name: "p", labels: controllerLabels(w, 0, "p")}
+				err := d.askForWorkload(t.Context(), w)
+				if err == nil {
+					err = d.askForPod(t.Context(), m, w.Home(), memberOptions{spec: w.Pod, labels: m.labels})
+				}
+				var n *sandbox.NotReadyError
+				want := c.refused[w.ID()]
+				if want == "" && err != nil || want != "" && (!errors.As(err, &n) || !strings.HasPrefix(n.Reason, want)) {
+					t.Errorf("%s: %v, want a refusal of %q", w.ID(), err, want)
+				}
+			}
+		})
+	}
+}
+
 // TestRules sends nobody to the judge where nothing has a say.
 func TestRules(t *testing.T) {
 	d := &deployment{app: pods(t, `{containers: [{name: web, image: web}]}`)}
