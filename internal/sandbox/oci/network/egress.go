@@ -30,7 +30,8 @@ import (
 //  2. a package mirror of the host's, by address or by a name that resolved to
 //     it, on its own port, 80 or 443, even where it has a private address; builds
 //     reach in the same way what else the host's configuration or Options.Mirrors
-//     names. That is not for pods: a proxy leads on to wherever it can connect;
+//     names. That is not for pods, but for the mirrors behind it: a proxy leads
+//     on to wherever it can connect (see onlyMirrors);
 //  3. no other private address, and none of the networks that the host is on;
 //  4. everything else: the internet.
 type egress struct {
@@ -191,13 +192,25 @@ func (e *egress) isMirror(to netip.AddrPort, build bool) bool {
 	return e.mirrors.has(to) || build && e.forBuilds.has(to)
 }
 
+// names says whether a URL is one of a mirror that is known by its name.
+func (e *egress) names(u *url.URL) bool {
+	port := uint64(80)
+	if u.Port() != "" {
+		port, _ = strconv.ParseUint(u.Port(), 10, 16) // 0 is nobody's
+	}
+	return u.Scheme == "http" && slices.Contains(e.mirrors.names[dns.CanonicalName(u.Hostname())], uint16(port))
+}
+
 // hostMirrors gives the URLs of the mirrors that this host's packages come from,
 // which are those in the images that are made here: from apt's configuration in
-// dir, and the one that the user has named.
+// dir, and the one that the user has named, or Debian's own.
 func hostMirrors(dir string, getenv func(string) string) []string {
 	found := aptURLs(dir, "sources.list", "sources.list.d/*.list", "sources.list.d/*.sources")
 	if m := getenv("ROAD_DEBIAN_MIRROR"); m != "" {
 		found = append(found, m)
+	}
+	if len(found) == 0 {
+		found = []string{"http://deb.debian.org"}
 	}
 	return found
 }

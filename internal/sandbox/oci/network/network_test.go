@@ -7,10 +7,12 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"net/netip"
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -496,8 +498,8 @@ func TestSandboxHostIsOutOfReach(t *testing.T) {
 	}
 }
 
-// What the host reaches only for builds, such as its proxy, no pod reaches. The
-// host plays it, as if it were a neighbour.
+// What the host reaches only for builds, such as its proxy, no pod reaches, but for
+// the package mirrors behind it. The host plays it, as if it were a neighbour.
 func TestSandboxProxyIsForBuilds(t *testing.T) {
 	n := newNetwork(t)
 	a := attach(t, n, "default", "a")
@@ -505,17 +507,16 @@ func TestSandboxProxyIsForBuilds(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
-	go func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			io.WriteString(c, "the proxy\n")
-			c.Close()
-		}
-	}()
+	var mu sync.Mutex
+	var asked []string
+	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		defer mu.Unlock()
+		asked = append(asked, r.Method+" "+r.URL.String()+r.Header.Get("Proxy-Authorization"))
+		io.WriteString(w, "from the proxy")
+	})}
+	go server.Serve(l)
+	defer server.Close()
 	i := slices.IndexFunc(n.egress.self, func(a netip.Addr) bool { return !a.IsLoopback() && !a.IsLinkLocalUnicast() })
 	if i < 0 {
 		t.Fatal("the host has no address")
@@ -523,19 +524,45 @@ func TestSandboxProxyIsForBuilds(t *testing.T) {
 	proxy := netip.AddrPortFrom(n.egress.self[i], uint16(l.Addr().(*net.TCPAddr).Port))
 	n.egress.self, n.egress.onLink = nil, []netip.Prefix{netip.PrefixFrom(proxy.Addr(), 32)}
 	n.egress.forBuilds.add(proxy.String())
-	hear := func(c net.Conn, err error) string {
+	n.egress.mirrors.add("http://mirror.example:8080/debian")
+	get := func(dial func(context.Context, string, string) (net.Conn, error), method, target string) string {
+		c, err := dial(soon(t), "tcp", proxy.String())
 		if err != nil {
-			return ""
+			return err.Error()
 		}
 		defer c.Close()
+		c.SetDeadline(time.Now().Add(10 * time.Second))
+		fmt.Fprintf(c, "%s %s HTTP/1.1\r\nHost: x\r\nProxy-Authorization: secret\r\nConnection: close\r\n\r\n", method, target)
 		b, _ := io.ReadAll(c)
 		return string(b)
 	}
-	if got := hear(new(net.Dialer).DialContext(soon(t), "tcp", proxy.String())); got != "the proxy\n" {
-		t.Errorf("a build heard %q", got)
-	}
-	if got := hear(a.DialContext(soon(t), "tcp", proxy.String())); got != "" {
-		t.Errorf("a pod heard %q", got)
+	build := new(net.Dialer).DialContext
+	for _, c := range []struct {
+		dial           func(context.Context, string, string) (net.Conn, error)
+		method, target string
+		reached        bool
+	}{
+		{build, "GET", "http://intranet.example/", true},
+		{a.DialContext, "GET", "http://mirror.example:8080/debian/x", true},
+		{a.DialContext, "GET", "http://mirror.example/debian/x", true},
+		{a.DialContext, "GET", "http://mirror.example:22/", false},
+		{a.DialContext, "POST", "http://mirror.example/", false},
+		{a.DialContext, "GET", "http://intranet.example/", false},
+		{a.DialContext, "GET", "https://mirror.example/", false},
+		{a.DialContext, "GET", "/", false},
+		{a.DialContext, "CONNECT", "mirror.example:80", false},
+		{a.DialContext, "CONNECT", "intranet.example:80", false},
+	} {
+		mu.Lock()
+		asked = nil
+		mu.Unlock()
+		got := get(c.dial, c.method, c.target)
+		mu.Lock()
+		reached := len(asked) == 1 && asked[0] == c.method+" "+c.target+"secret"
+		if reached != c.reached || len(asked) > 0 != c.reached || strings.Contains(got, "from the proxy") != c.reached {
+			t.Errorf("%s %s: the proxy was asked %q and %.200q came back, want that it is reached: %t", c.method, c.target, asked, got, c.reached)
+		}
+		mu.Unlock()
 	}
 }
 

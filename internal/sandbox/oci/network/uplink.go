@@ -106,8 +106,12 @@ func (n *Network) letOut(c *net.TCPConn) {
 	defer c.Close()
 	to, err := originalDestination(c)
 	from, ferr := netip.ParseAddrPort(c.RemoteAddr().String())
-	if err != nil || ferr != nil || n.egress.refuse(from.Addr(), to) != "" {
+	switch {
+	case err != nil || ferr != nil || n.egress.refuse(routerUp, to) != "":
 		c.SetLinger(0) // a reset says no, an end could be an answer
+		return
+	case n.egress.refuse(from.Addr(), to) != "": // it is for builds
+		n.onlyMirrors(c, to)
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), dialPatience)
