@@ -2,11 +2,14 @@ package walk
 
 import (
 	"context"
+	"net"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"road/internal/app"
 	"road/internal/sandbox"
 	"road/internal/step"
 )
@@ -56,5 +59,31 @@ func TestAlone(t *testing.T) {
 	}
 	if most.Load() < 2 {
 		t.Error("the others did not act side by side")
+	}
+}
+
+// TestAloneMustWork has a step prove nothing alone where the application gets
+// ready with it and then answers nobody: what is attacked there is no application.
+func TestAloneMustWork(t *testing.T) {
+	m := &memory{
+		dial: func(context.Context, string) (net.Conn, error) {
+			here, there := net.Pipe()
+			there.Close()
+			return here, nil
+		},
+		deaf: func(a *app.App) bool {
+			labels := a.Workloads[0].Meta.Labels
+			return labels["b"] == "on" && labels["a"] == ""
+		},
+	}
+	files := map[string]string{"web.yaml": manifest("web"),
+		"service.yaml": "apiVersion: v1\nkind: Service\nmetadata: {name: web}\nspec: {selector: {app: web}, ports: [{port: 5432}]}\n"}
+	r := walked(t, options(t, m, files, labelStep("a"), labelStep("b")))
+	if s := r.Stops[2]; s.Status != Done || s.Works.Verdict != "works" {
+		t.Fatalf("%s %s: %+v", s.Status, s.Reason, s.Works)
+	}
+	c := r.Stops[2].Attacks[0].Alone
+	if c.Verdict != step.Unproven || !strings.Contains(c.Reason, "1.0 plus only this step does not run") || !strings.Contains(c.Reason, "nobody listens") {
+		t.Errorf("%+v", c)
 	}
 }

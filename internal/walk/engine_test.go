@@ -41,6 +41,8 @@ type memory struct {
 	user func(a *app.App) string
 	// dial connects clients to Services.
 	dial func(ctx context.Context, addr string) (net.Conn, error)
+	// deaf says whether the Services of what runs answer nobody.
+	deaf func(a *app.App) bool
 
 	mu       sync.Mutex
 	running  []*memoryDeployment
@@ -126,9 +128,15 @@ func (d *memoryDeployment) Ready(ctx context.Context) error {
 	return ctx.Err()
 }
 
-type memoryClient struct{ *memory }
+type memoryClient struct {
+	*memory
+	app *app.App
+}
 
 func (c memoryClient) DialContext(ctx context.Context, _, addr string) (net.Conn, error) {
+	if c.deaf != nil && c.deaf(c.app) {
+		return nil, &net.OpError{Op: "dial", Err: errors.New("nobody listens")}
+	}
 	return c.dial(ctx, addr)
 }
 
@@ -136,7 +144,7 @@ func (d *memoryDeployment) Client(context.Context, sandbox.ClientOptions) (sandb
 	if d.m.dial == nil {
 		return nil, errors.New("nobody answers")
 	}
-	return memoryClient{d.m}, nil
+	return memoryClient{d.m, d.app}, nil
 }
 
 func (d *memoryDeployment) RunPod(_ context.Context, o sandbox.PodOptions) (sandbox.Output, error) {

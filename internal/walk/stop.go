@@ -94,7 +94,7 @@ func (w *walker) failing(works Works, failed []app.Check) error {
 	}
 	e.Err = fmt.Errorf("the application does not work as it came: %s", strings.Join(lines, "; "))
 	logs := ""
-	for _, id := range w.culprits(failed) {
+	for _, id := range culprits(w.app, failed) {
 		logs += id + ":\n" + w.serving.Logs(id, 10) + "\n"
 	}
 	e.Logs = w.mask.evidence(logs)
@@ -297,10 +297,11 @@ func (w *walker) attempt(ctx context.Context, l *lane, c *change, stop *Stop, t 
 	case err != nil:
 		return &fault{workloads: everyone(), reason: err.Error()}, nil
 	}
+	check := w.checks
 	if l != w.lane {
-		return nil, nil // beside the road only the attacks count
+		check = w.quickChecks
 	}
-	works, failed := w.checks(ctx, l, stop)
+	works, failed := check(ctx, l, stop)
 	if ctx.Err() != nil {
 		return nil, ctx.Err()
 	}
@@ -309,7 +310,7 @@ func (w *walker) attempt(ctx context.Context, l *lane, c *change, stop *Stop, t 
 		return nil, nil
 	}
 	l.broken = true
-	f := &fault{workloads: w.culprits(failed)}
+	f := &fault{workloads: culprits(l.app, failed)}
 	for _, c := range works.Checks {
 		if !c.OK {
 			f.reason = fmt.Sprintf("check %s fails: %s", c.Name, c.Detail)
@@ -334,7 +335,7 @@ func (w *walker) attempt(ctx context.Context, l *lane, c *change, stop *Stop, t 
 
 // culprits gives the workloads behind the Services of failed checks; all of
 // them where a check names none.
-func (w *walker) culprits(failed []app.Check) []string {
+func culprits(a *app.App, failed []app.Check) []string {
 	found := map[string]bool{}
 	for _, c := range failed {
 		service := ""
@@ -344,15 +345,15 @@ func (w *walker) culprits(failed []app.Check) []string {
 		case c.TCP != nil:
 			service = c.TCP.Service
 		}
-		for _, wl := range behind(w.app, service) {
+		for _, wl := range behind(a, service) {
 			found[wl.ID()] = true
 		}
-		if wl := w.app.Workload(c.Restart); c.Restart != "" && wl != nil {
+		if wl := a.Workload(c.Restart); c.Restart != "" && wl != nil {
 			found[wl.ID()] = true
 		}
 	}
 	var ids []string
-	for _, wl := range w.app.Workloads {
+	for _, wl := range a.Workloads {
 		if len(found) == 0 || found[wl.ID()] {
 			ids = append(ids, wl.ID())
 		}

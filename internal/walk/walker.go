@@ -360,6 +360,30 @@ func (w *walker) checks(ctx context.Context, l *lane, stop *Stop) (Works, []app.
 	return works, failed
 }
 
+// quickChecks runs those checks against an application beside the road that
+// restart nothing: whether it works at all.
+func (w *walker) quickChecks(ctx context.Context, l *lane, _ *Stop) (Works, []app.Check) {
+	list := l.app.Config.Checks
+	if len(list) == 0 {
+		list = inferred(l.app)
+	}
+	works := Works{Verdict: "works", Checks: []CheckResult{}}
+	c := &checker{app: l.app, dep: l.serving, refs: w.refs, mask: w.mask, settle: max(w.o.Settle, slowness*w.slowest)}
+	var failed []app.Check
+	for _, check := range list {
+		if check.Restart != "" || ctx.Err() != nil {
+			continue
+		}
+		res := c.run(ctx, w.unguess(check))
+		works.Checks = append(works.Checks, res)
+		if !res.OK {
+			failed = append(failed, check)
+			works.Verdict = "broken"
+		}
+	}
+	return works, failed
+}
+
 // end stops what the lane serves, also after a cancellation.
 func (w *walker) end(ctx context.Context, l *lane) {
 	if l == nil || l.serving == nil {
