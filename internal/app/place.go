@@ -14,6 +14,7 @@ type Write struct {
 	Files   bool     `json:"files,omitempty"`   // it made files there, if only for a while
 	Owned   bool     `json:"owned,omitempty"`   // it changed who owns the directory, or its mode
 	Holds   bool     `json:"holds,omitempty"`   // the image has something in it
+	Owner   *Owner   `json:"owner,omitempty"`   // whose it is in the image; nil where nobody looked
 }
 
 // nothing says whether nothing was written: only the owner changed.
@@ -30,6 +31,9 @@ func MergeWrites(a, b map[string]Write) map[string]Write {
 		was.Made = union(was.Made, w.Made)
 		was.Changed = union(was.Changed, w.Changed)
 		was.Files, was.Owned, was.Holds = was.Files || w.Files, was.Owned || w.Owned, was.Holds || w.Holds
+		if w.Owner != nil {
+			was.Owner = w.Owner
+		}
 		out[dir] = was
 	}
 	return out

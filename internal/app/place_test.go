@@ -44,6 +44,11 @@ func TestMergeWrites(t *testing.T) {
 	if d := cmp.Diff(map[string]Write{"/a": {Made: []string{"x", "y"}, Changed: []string{"f"}, Holds: true}, "/b": {Files: true}}, got); d != "" {
 		t.Error(d)
 	}
+	mysql := &Owner{UID: 104}
+	got = MergeWrites(map[string]Write{"/a": {Owner: mysql}, "/b": {}}, map[string]Write{"/a": {Files: true}, "/b": {Owner: mysql}})
+	if got["/a"].Owner != mysql || got["/b"].Owner != mysql {
+		t.Errorf("owners: %+v", got)
+	}
 	if len(a["/a"].Made) != 1 {
 		t.Error("what was merged into changed")
 	}

@@ -167,7 +167,7 @@ func (g give) none() bool { return len(g.made)+len(g.whole)+len(g.alone) == 0 }
 // written gives the places that the app writes in and that its user could not:
 // those that runs showed, and those in which one was refused. A directory in which
 // the image has what the app reads, its code or its pages, is not given with all
-// that is in it.
+// that is in it; one for data is: a store reads all of its files and writes some.
 func (b *build) written(a *app.App) give {
 	var g give
 	facts := a.Seen.Images[b.image.Ref]
@@ -185,7 +185,7 @@ func (b *build) written(a *app.App) give {
 			switch {
 			case p.Made:
 				g.made = append(g.made, p.Dir)
-			case slices.Contains(shared, p.Dir), in.reads(p):
+			case slices.Contains(shared, p.Dir), in.reads(p) && !in.isData(p.Dir):
 				g.alone = append(g.alone, p.Dir)
 				for _, name := range p.Changed {
 					g.alone = append(g.alone, path.Join(p.Dir, name))
@@ -198,7 +198,8 @@ func (b *build) written(a *app.App) give {
 	for _, in := range b.inside(a) {
 		for dir, w := range in.Writes {
 			// Whoever starts the app as root and gives a directory away wants it written.
-			if w.Owned && in.inImage(dir) && mayGive(dir, never) && !slices.Contains(shared, dir) && !in.reads(app.Place{Dir: dir, Changed: w.Changed}) && !slices.Contains(g.alone, dir) {
+			reads := in.reads(app.Place{Dir: dir, Changed: w.Changed}) && !in.isData(dir)
+			if w.Owned && in.inImage(dir) && mayGive(dir, never) && !slices.Contains(shared, dir) && !reads && !slices.Contains(g.alone, dir) {
 				g.whole = append(g.whole, dir)
 			}
 		}
@@ -217,6 +218,26 @@ func (w witness) reads(p app.Place) bool {
 		rest, below := strings.CutPrefix(name, p.Dir+"/")
 		return below && !slices.Contains(p.Changed, rest)
 	})
+}
+
+// dataTops are where programs keep data, by the Filesystem Hierarchy Standard.
+var dataTops = []string{"/var/lib/", "/var/spool/", "/var/cache/", "/data/"}
+
+// code is what a program's own files end in, and a site's.
+var code = regexp.MustCompile(`\.(pyc?|rb|pl|pm|php|js|mjs|cjs|ts|sh|lua|jar|war|class|so(\.[0-9.]+)?|html?|css|erl|beam|ex|exs)$`)
+
+// isData says whether a directory of the image is one for data and holds no code,
+// as far as the container opened what is in it: it lies where data does, or the image
+// gave it to a user other than root.
+func (w witness) isData(dir string) bool {
+	o := w.Writes[dir].Owner
+	if (o == nil || o.UID == 0) && !slices.ContainsFunc(dataTops, func(top string) bool { return strings.HasPrefix(dir+"/", top) }) {
+		return false
+	}
+	isCode := func(name string) bool {
+		return strings.HasPrefix(name, dir+"/") && (code.MatchString(name) || slices.Contains(w.Ran, name))
+	}
+	return !slices.ContainsFunc(w.Opened, isCode)
 }
 
 // unreadable gives what the app was refused to read, each as one word of a shell.

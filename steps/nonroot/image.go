@@ -2,6 +2,7 @@ package nonroot
 
 import (
 	"bytes"
+	"maps"
 	"path"
 	"regexp"
 	"slices"
@@ -159,8 +160,10 @@ const nobodyInParticular = 65532
 var systemAccounts = []string{"root", "daemon", "bin", "sys", "sync", "games", "man", "lp", "mail", "news", "uucp", "proxy", "backup", "list", "irc", "nobody", "_apt", "adm", "shutdown", "halt", "operator", "guest", "cron", "ftp"}
 
 // serviceUser finds the account that an image without a user of its own has for
-// its app: the one that the entry point goes on as, else the owner of its
-// directories, else the one that the entry point is named after, else the only one that the Dockerfile makes.
+// its app. The first of these that there is will do: the one that the entry point
+// goes on as; the owner of the working directory or of a volume; the one whose name
+// the program has; the only one that the Dockerfile makes; the owner of a directory
+// that the app writes in.
 func serviceUser(a *app.App, img *app.Image) (uid, gid int64) {
 	facts, known := a.Seen.Images[img.Ref], accountsOf(a, img)
 	if acc := dropsTo(a, img, known); acc != nil {
@@ -191,7 +194,36 @@ func serviceUser(a *app.App, img *app.Image) (uid, gid int64) {
 			}
 		}
 	}
+	for _, dir := range writtenBy(a, img) {
+		if acc := known.byUID(dir.UID); acc != nil && acc.UID < nobodyInParticular && !slices.Contains(systemAccounts, acc.Name) {
+			return int64(acc.UID), int64(acc.GID)
+		}
+	}
 	return nobodyInParticular, nobodyInParticular
+}
+
+// writtenBy gives whose the directories are in an image that its app writes in, by
+// the directories' names.
+func writtenBy(a *app.App, img *app.Image) []app.Owner {
+	found := map[string]app.Owner{}
+	for _, w := range a.Workloads {
+		for c := range w.Containers() {
+			in := a.Seen.Containers[w.ID()][c.Spec.Name]
+			if in == nil || c.Spec.Image != img.Ref {
+				continue
+			}
+			for dir, write := range in.Writes {
+				if write.Owner != nil && write.Owner.UID > 0 {
+					found[dir] = *write.Owner
+				}
+			}
+		}
+	}
+	var out []app.Owner
+	for _, dir := range slices.Sorted(maps.Keys(found)) {
+		out = append(out, found[dir])
+	}
+	return out
 }
 
 // webServers run as www-data where the image has that account.

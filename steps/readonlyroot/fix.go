@@ -59,7 +59,8 @@ func needsOf(a *app.App, c *app.Container) needs {
 		switch {
 		case p.Dir == "/":
 			n.top = true
-		case !step.OnVolume(a, c, p.Dir) && !covered(n.dirs, p.Dir):
+		case step.OnVolume(a, c, p.Dir):
+		case !covered(n.dirs, p.Dir) || n.hides(p, seen):
 			n.dirs = append(n.dirs, p.Dir)
 			if p.Holds && !slices.Contains(temporary, p.Dir) {
 				n.copied = append(n.copied, p.Dir)
@@ -68,6 +69,16 @@ func needsOf(a *app.App, c *app.Container) needs {
 	}
 	n.early = len(n.copied) > 0 && c.Kind == app.Init
 	return n
+}
+
+// hides says whether a volume that begins empty would hide a directory of the
+// image in which c writes too, as one at /run does with /run/lock.
+func (n needs) hides(p app.Place, seen *app.SeenInside) bool {
+	if seen == nil || p.Made || slices.Contains(n.dirs, p.Dir) || !covered(n.dirs, p.Dir) || covered(n.copied, p.Dir) {
+		return false
+	}
+	_, there := seen.Writes[p.Dir]
+	return there
 }
 
 // temporary are directories in which nobody looks for what he did not put there:
@@ -146,7 +157,9 @@ func fixPod(a *app.App, w *app.Workload, size string) []edit.Edit {
 		}
 		mounts.done()
 		if len(n.copied) > 0 {
-			copies.add(copier(c, n.copied, volumeOf))
+			for _, m := range copiers(a, c, n.copied, volumeOf) {
+				copies.add(m)
+			}
 		}
 	}
 	copies.done()

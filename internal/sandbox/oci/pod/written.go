@@ -56,7 +56,7 @@ func writtenBelow(upper string, lowers []string) (writes map[string]app.Write, b
 		dir := path.Join("/", rel)
 		w, ok := writes[dir]
 		if !ok {
-			w.Holds = holds(lowers, dir)
+			w.Holds, w.Owner = holds(lowers, dir), owner(lowers, dir)
 		}
 		f(&w)
 		writes[dir] = w
@@ -118,6 +118,16 @@ func inImage(lowers []string, rel string) fs.FileInfo {
 		}
 	}
 	return nil
+}
+
+// owner says whose a directory is in the image, nil where it has none.
+func owner(lowers []string, dir string) *app.Owner {
+	st := inImage(lowers, dir)
+	if st == nil {
+		return nil
+	}
+	s := statT(st)
+	return &app.Owner{UID: int(s.Uid), GID: int(s.Gid), Mode: s.Mode & 0o7777}
 }
 
 // onlyOwned says whether all that was done to a file of the image, or to a
