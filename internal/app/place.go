@@ -88,6 +88,11 @@ func (s *SeenInside) Places() []Place {
 			found[path.Dir(name)] = Place{Dir: path.Dir(name)}
 		}
 	}
+	for _, dir := range s.Whole {
+		if _, ok := found[dir]; !ok {
+			found[dir] = Place{Dir: dir, Holds: s.Writes[dir].Holds}
+		}
+	}
 	var out []Place
 	for _, dir := range slices.Sorted(maps.Keys(found)) {
 		out = append(out, found[dir])

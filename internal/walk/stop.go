@@ -219,10 +219,12 @@ func (w *walker) take(ctx context.Context, l *lane, p planned, stop *Stop) (*tak
 		if learned && try < maxTries {
 			continue
 		}
-		if found, err := w.trial(ctx, l, p, stop, t, broken); err != nil {
-			return nil, err
-		} else if found {
-			continue
+		if l == w.lane || !broken.ready { // a trial fails many checks, and each takes its time
+			if found, err := w.trial(ctx, l, p, stop, t, broken); err != nil {
+				return nil, err
+			} else if found {
+				continue
+			}
 		}
 		for _, id := range broken.workloads {
 			t.leftOut[id] = broken.reason
@@ -260,6 +262,7 @@ type fault struct {
 	workloads []string // whose fault it may be
 	reason    string
 	log       string // the last lines of the first of them
+	ready     bool   // it got ready, and a check failed
 }
 
 // attempt writes a change, loads, builds, runs and checks it. An error ends the
@@ -289,7 +292,7 @@ func (w *walker) attempt(ctx context.Context, l *lane, c *change, stop *Stop, t 
 	case errors.As(err, &host):
 		return nil, err // says nothing about the step
 	case errors.As(err, &n):
-		f := &fault{[]string{n.Workload}, n.Error() + w.lastWords(n.Logs), n.Logs}
+		f := &fault{workloads: []string{n.Workload}, reason: n.Error() + w.lastWords(n.Logs), log: n.Logs}
 		if l.app.Workload(n.Workload) == nil || t.leftOut[n.Workload] != "" {
 			f.workloads = everyone()
 		}
@@ -310,7 +313,7 @@ func (w *walker) attempt(ctx context.Context, l *lane, c *change, stop *Stop, t 
 		return nil, nil
 	}
 	l.broken = true
-	f := &fault{workloads: culprits(l.app, failed)}
+	f := &fault{workloads: culprits(l.app, failed), ready: true}
 	for _, c := range works.Checks {
 		if !c.OK {
 			f.reason = fmt.Sprintf("check %s fails: %s", c.Name, c.Detail)

@@ -12,7 +12,6 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
-	networkingv1 "k8s.io/api/networking/v1"
 )
 
 // A policy is what is written for one workload.
@@ -93,8 +92,8 @@ func policyFor(a *app.App, w *app.Workload, c controller) *policy {
 }
 
 // doors gives the rules for those who come from outside the application: a port
-// of a Service is a front door where no workload uses it, or where an Ingress or
-// the Service's own type opens it to the outside.
+// of a Service is a front door where no workload uses it, or where an Ingress, a
+// route or the Service's own type opens it to the outside; so is a port of the node's.
 func doors(a *app.App, w *app.Workload, c controller) []rule {
 	fromController, fromAnywhere, fromNamespace := doorPorts(a, w)
 	var rules []rule
@@ -106,6 +105,7 @@ func doors(a *app.App, w *app.Workload, c controller) []rule {
 	add("The front door: users come through the ingress controller. Namespace and pod stand in ONE peer, so both must match. That it is this controller is an assumption.",
 		fromController, peer{namespace: c.IngressNamespace, pods: c.IngressLabels})
 	add("The front door: the Service opens it to the outside.", fromAnywhere)
+	add("The front door: a hostPort opens it to whoever reaches the node.", hostPorts(w))
 	add("The front door: no workload of the application uses this port, so its users are taken to be pods of the same namespace.",
 		fromNamespace, peer{pods: map[string]string{}})
 	return rules
@@ -127,7 +127,7 @@ func doorPorts(a *app.App, w *app.Workload) (fromController, fromAnywhere, fromN
 			switch {
 			case s.Spec.Type == corev1.ServiceTypeLoadBalancer || s.Spec.Type == corev1.ServiceTypeNodePort:
 				fromAnywhere = append(fromAnywhere, p)
-			case behindIngress(a, o, sp):
+			case inFront(a, o, sp):
 				fromController = append(fromController, p)
 			case !used(a, w, p):
 				fromNamespace = append(fromNamespace, p)
@@ -135,6 +135,20 @@ func doorPorts(a *app.App, w *app.Workload) (fromController, fromAnywhere, fromN
 		}
 	}
 	return fromController, fromAnywhere, fromNamespace
+}
+
+// hostPorts gives the ports of a workload's pods that its nodes open to whoever
+// reaches them.
+func hostPorts(w *app.Workload) []port {
+	var out []port
+	for c := range w.Containers() {
+		for _, p := range c.Spec.Ports {
+			if p.HostPort != 0 {
+				out = append(out, port{protocolOf(p.Protocol), int(p.ContainerPort)})
+			}
+		}
+	}
+	return out
 }
 
 // callers gives a rule for every workload that was seen to call w.
@@ -311,27 +325,9 @@ func labelsOf(w *app.Workload) map[string]string {
 // ownLabel is the label that a pod without any gets.
 const ownLabel = "app.kubernetes.io/name"
 
-// behindIngress says whether an Ingress leads to a port of a Service.
-func behindIngress(a *app.App, service *app.Object, sp corev1.ServicePort) bool {
-	leads := func(b *networkingv1.IngressBackend) bool {
-		return b != nil && b.Service != nil && b.Service.Name == service.Name &&
-			(b.Service.Port.Number == sp.Port || b.Service.Port.Name != "" && b.Service.Port.Name == sp.Name)
-	}
-	for _, o := range a.Objects {
-		ing, ok := o.Typed.(*networkingv1.Ingress)
-		if !ok || o.Home() != service.Home() {
-			continue
-		}
-		if leads(ing.Spec.DefaultBackend) {
-			return true
-		}
-		for _, r := range ing.Spec.Rules {
-			if r.HTTP != nil && slices.ContainsFunc(r.HTTP.Paths, func(p networkingv1.HTTPIngressPath) bool { return leads(&p.Backend) }) {
-				return true
-			}
-		}
-	}
-	return false
+// inFront says whether an Ingress or a route leads to a port of a Service.
+func inFront(a *app.App, service *app.Object, sp corev1.ServicePort) bool {
+	return slices.ContainsFunc(a.Fronts(), func(f app.Front) bool { return f.Leads(service, int(sp.Port), sp.Name) })
 }
 
 // used says whether a workload was seen to call that port of w.

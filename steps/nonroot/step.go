@@ -41,7 +41,7 @@ var Step = &step.Step{
 	Fix:     fix,
 	Weaken:  weaken,
 	Attacks: attacks,
-	Trial:   &step.Trial{Candidates: candidates, Grant: grant},
+	Trial:   &step.Trial{Candidates: candidates, Grant: step.GrantWhole},
 	Unborne: unborne,
 }
 

@@ -4,38 +4,40 @@ import (
 	"slices"
 
 	"road/internal/app"
+	"road/internal/step"
 )
 
-// candidates gives the directories around those that a workload made: where a
-// name differs from run to run, or has to be new, a volume at the one that was
-// seen is of no use, and the one around it gets the volume.
+// candidates gives the directories around those that a workload made, and then
+// those for temporary files: one that never had a name leaves no trace in them.
 func candidates(a *app.App, workload string) [][]string {
-	var around []string
-	w := a.Workload(workload)
-	if w == nil {
-		return nil
+	around := step.Around(a, workload, func(c *app.Container, _ string) bool { return !readOnly(c) })
+	var groups [][]string
+	if len(around) > 0 {
+		groups = append(groups, around)
 	}
-	for c := range w.Containers() {
-		if seen := a.Seen.Containers[workload][c.Spec.Name]; seen != nil && !readOnly(c) {
-			around = append(around, seen.Around()...)
-		}
+	if more := unseen(a, workload); len(more) > 0 {
+		groups = append(groups, more)
 	}
-	slices.Sort(around)
-	if around = slices.Compact(around); len(around) == 0 {
-		return nil
-	}
-	return [][]string{around}
+	return groups
 }
 
-// grant notes which of them have to be writable themselves.
-func grant(a *app.App, workload string, names []string) {
+// unseen gives the directories for temporary files that no container of the
+// workload's was seen to write in.
+func unseen(a *app.App, workload string) []string {
+	var out []string
 	w := a.Workload(workload)
 	if w == nil {
-		return
+		return nil
 	}
 	for c := range w.Containers() {
-		if seen := a.Seen.Containers[workload][c.Spec.Name]; seen != nil {
-			seen.Whole = slices.Sorted(slices.Values(names))
+		if seen := a.Seen.Containers[workload][c.Spec.Name]; seen == nil || readOnly(c) {
+			continue
+		}
+		for _, dir := range []string{"/tmp", "/var/tmp"} {
+			if !step.OnVolume(a, c, dir) && !covered(needsOf(a, c).dirs, dir) && !slices.Contains(out, dir) {
+				out = append(out, dir)
+			}
 		}
 	}
+	return out
 }

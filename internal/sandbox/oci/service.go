@@ -9,7 +9,6 @@ import (
 	"road/internal/sandbox/oci/network"
 
 	corev1 "k8s.io/api/core/v1"
-	networkingv1 "k8s.io/api/networking/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/util/intstr"
 )
@@ -20,7 +19,7 @@ type service struct {
 	spec            corev1.ServiceSpec
 	addr            netip.Addr        // zero for a headless one
 	backends        []network.Backend // as the network was told last
-	ingress         bool              // an Ingress names it: users come through the ingress controller
+	ingress         bool              // an Ingress or a route names it: users come through the ingress controller
 }
 
 func (s *service) headless() bool { return s.spec.ClusterIP == corev1.ClusterIPNone }
@@ -89,12 +88,8 @@ func sidecar(c *corev1.Container) bool {
 // services are left out: they are names for something outside.
 func servicesOf(a *app.App) []*service {
 	behind := map[string]bool{}
-	for _, o := range a.Objects {
-		if ing, ok := o.Typed.(*networkingv1.Ingress); ok {
-			for _, name := range ingressBackends(ing) {
-				behind[o.Home()+"/"+name] = true
-			}
-		}
+	for _, f := range a.Fronts() {
+		behind[f.Namespace+"/"+f.Service] = true
 	}
 	var out []*service
 	for _, o := range a.Objects {
@@ -106,26 +101,6 @@ func servicesOf(a *app.App) []*service {
 		out = append(out, &service{name: o.Name, namespace: ns, spec: s.Spec, ingress: behind[ns+"/"+o.Name]})
 	}
 	return out
-}
-
-// ingressBackends gives the names of the Services that an Ingress leads to.
-func ingressBackends(ing *networkingv1.Ingress) []string {
-	var names []string
-	add := func(b *networkingv1.IngressBackend) {
-		if b != nil && b.Service != nil {
-			names = append(names, b.Service.Name)
-		}
-	}
-	add(ing.Spec.DefaultBackend)
-	for _, r := range ing.Spec.Rules {
-		if r.HTTP == nil {
-			continue
-		}
-		for i := range r.HTTP.Paths {
-			add(&r.HTTP.Paths[i].Backend)
-		}
-	}
-	return names
 }
 
 // options gives the service in the network's terms. A cluster address that the

@@ -21,12 +21,13 @@ func TestSandboxWrites(t *testing.T) {
 	ready(t, p)
 	run(t, p, ":mkdir", "/srv/data", ":write", "/srv/data/db", "x", ":mkdir", "/srv/__pycache__", ":write", "/srv/__pycache__/app.cpython-313.pyc.1", "x",
 		":mkdir", "/srv/lib/__pycache__", ":write", "/srv/lib/__pycache__/a.pyc", "x", ":write", "/srv/out/new", "x", ":write", "/run/pid", "x", ":chown", "/srv/kept", "7", ":chown", "/opt/x", "7", ":write", "/etc/passwd", "x")
+	roots := &app.Owner{Mode: 0o755}
 	want := map[string]app.Write{
-		"/srv":     {Made: []string{"data"}, Holds: true},
-		"/srv/out": {Files: true, Holds: true},
-		"/run":     {Files: true},
-		"/opt/x":   {Owned: true, Holds: true},
-		"/etc":     {Changed: []string{"passwd"}, Holds: true},
+		"/srv":     {Made: []string{"data"}, Holds: true, Owner: roots},
+		"/srv/out": {Files: true, Holds: true, Owner: roots},
+		"/run":     {Files: true, Owner: roots},
+		"/opt/x":   {Owned: true, Holds: true, Owner: roots}, // it was, in the image
+		"/etc":     {Changed: []string{"passwd"}, Holds: true, Owner: roots},
 	}
 	got, err := p.Writes("web")
 	if d := cmp.Diff(want, got); err != nil || d != "" {
