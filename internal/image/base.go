@@ -1,6 +1,7 @@
 package image
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -8,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -32,22 +34,25 @@ type baseRecord struct {
 const baseRecordFile = "road.json"
 
 // base finds ref in the store, in its registry, or makes it from packages. What
-// was found once is kept: a base does not change between walks.
+// was found once is kept until its registry has something else by that name.
 func (s *Store) base(ctx context.Context, ref string, say func(string)) (*baseImage, error) {
 	r, err := name.ParseReference(ref)
 	if err != nil {
 		return nil, fmt.Errorf("image %q: %w", ref, err)
 	}
 	dir := filepath.Join(s.o.Dir, "bases", fileName(r.Name()))
-	if b := storedBase(dir); b != nil {
-		return b, nil
-	}
 	if d, ok := r.(name.Digest); ok {
-		if b := s.baseCalled(d.DigestStr()); b != nil {
+		b := storedBase(dir)
+		if b == nil {
+			b = s.baseCalled(d.DigestStr())
+		}
+		if b != nil {
 			return b, nil
 		}
+	} else if b := storedBase(dir); b != nil {
+		return s.current(ctx, r, ref, b, say)
 	}
-	lock, err := lockAlone(ctx, dir+".lock", func() { say("waiting for another road that gets " + ref) })
+	lock, err := lockBase(ctx, dir, ref, say)
 	if err != nil {
 		return nil, err
 	}
@@ -55,6 +60,16 @@ func (s *Store) base(ctx context.Context, ref string, say func(string)) (*baseIm
 	if b := storedBase(dir); b != nil {
 		return b, nil
 	}
+	return s.newBase(ctx, r, ref, dir, say)
+}
+
+func lockBase(ctx context.Context, dir, ref string, say func(string)) (*os.File, error) {
+	return lockAlone(ctx, dir+".lock", func() { say("waiting for another road that gets " + ref) })
+}
+
+// newBase gets ref into dir, which is locked. What is there is kept beside it:
+// somebody may be building from it.
+func (s *Store) newBase(ctx context.Context, r name.Reference, ref, dir string, say func(string)) (*baseImage, error) {
 	tmp, done, err := s.tempDir("base")
 	if err != nil {
 		return nil, err
@@ -64,16 +79,84 @@ func (s *Store) base(ctx context.Context, ref string, say func(string)) (*baseIm
 	if err := s.fillBase(ctx, r, ref, tmp, &rec, say); err != nil {
 		return nil, s.explain(err)
 	}
-	if err := os.RemoveAll(dir); err != nil { // incomplete, since it has no record
-		return nil, err
+	made := filepath.Join(tmp, "layout")
+	if storedBase(dir) != nil {
+		err = replaceLayout(dir, made)
+	} else if err = os.RemoveAll(dir); err == nil { // incomplete, since it has no record
+		err = os.Rename(made, dir)
 	}
-	if err := writeJSON(filepath.Join(tmp, "layout", baseRecordFile), rec); err != nil {
+	if err == nil {
+		err = writeJSON(filepath.Join(dir, baseRecordFile), rec)
+	}
+	if err != nil {
 		return nil, s.explain(err)
 	}
-	if err := os.Rename(filepath.Join(tmp, "layout"), dir); err != nil {
+	return &baseImage{dir, rec}, nil
+}
+
+// replaceLayout makes the layout dir hold what from does. Its blobs stay.
+func replaceLayout(dir, from string) error {
+	blobs, err := filepath.Glob(filepath.Join(from, "blobs", "*", "*"))
+	if err != nil {
+		return err
+	}
+	for _, b := range append(blobs, filepath.Join(from, "index.json")) {
+		name, err := filepath.Rel(from, b)
+		if err != nil {
+			return err
+		}
+		if err := os.Rename(b, filepath.Join(dir, name)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// hurry is how long a registry may take to say what a tag stands for now, where
+// there is something to go on with.
+const hurry = 3 * time.Second
+
+// current gives b, or what ref stands for in its registry now where that is
+// something else. Each name is asked about once in the life of a store. Where
+// nobody answers, b is as good as before.
+func (s *Store) current(ctx context.Context, r name.Reference, ref string, b *baseImage, say func(string)) (*baseImage, error) {
+	s.asking.Lock()
+	defer s.asking.Unlock()
+	if s.asked[r.Name()] {
+		return cmp.Or(storedBase(b.dir), b), nil
+	}
+	s.asked[r.Name()] = true
+	soon, cancel := context.WithTimeout(ctx, hurry)
+	defer cancel()
+	host := r.Context().RegistryStr()
+	if s.asked[host] { // it was too slow for another name
+		return b, nil
+	}
+	now, err := s.registry.head(soon, r, say)
+	s.asked[host] = soon.Err() != nil
+	switch {
+	case ctx.Err() != nil:
+		return nil, context.Cause(ctx)
+	case b.Asked == "" && notFound(err): // it was made from packages, when nobody could say that there is no such image
+		return nil, s.registry.explain(ref, r, err)
+	case err != nil || now == b.Asked:
+		return b, nil
+	}
+	lock, err := lockBase(ctx, b.dir, ref, say)
+	if err != nil {
 		return nil, err
 	}
-	return &baseImage{dir, rec}, nil
+	defer lock.Close()
+	if other := storedBase(b.dir); other != nil && other.Asked == now {
+		return other, nil
+	}
+	say(ref + ": " + host + " has another image by that name by now")
+	next, err := s.newBase(ctx, r, ref, b.dir, say)
+	if err != nil && ctx.Err() == nil && !fullDisk(err) {
+		say(fmt.Sprintf("%s: staying with the one that is here: %v", ref, err))
+		return b, nil
+	}
+	return next, err
 }
 
 func storedBase(dir string) *baseImage {
@@ -137,15 +220,20 @@ func (s *Store) fillBase(ctx context.Context, r name.Reference, ref, tmp string,
 		return context.Cause(ctx)
 	}
 	d := distributionOf(r)
-	if d == nil {
+	if d == nil || notFound(err) { // no such image, which packages of the same release would only hide
 		return s.registry.explain(ref, r, err)
 	}
-	say(fmt.Sprintf("%s: no registry answers, making it from %s's packages (%s)", ref, d.name, d.suite))
+	why, now := "no registry answered", "no registry answers"
+	if answered(err) {
+		why = r.Context().RegistryStr() + " refuses it: " + refusal(err)
+		now = why
+	}
+	say(fmt.Sprintf("%s: %s, making it from %s's packages (%s)", ref, now, d.name, d.suite))
 	rec.Asked = ""
 	if rec.Digest, err = s.bootstrap(ctx, ref, d, tmp, dir, say); err != nil {
 		return err
 	}
-	rec.Note = fmt.Sprintf("%s made from %s's packages, since no registry answered", ref, d.name)
+	rec.Note = fmt.Sprintf("%s made from %s's packages, since %s", ref, d.name, why)
 	return nil
 }
 

@@ -67,6 +67,9 @@ type Store struct {
 	census   *census
 	digests  *digests
 
+	asking sync.Mutex
+	asked  map[string]bool // names of bases that were asked about, and registries that are slow
+
 	mu      sync.Mutex
 	closed  bool
 	builder *builder           // nil while none runs
@@ -102,7 +105,7 @@ func Open(o Options) (*Store, error) {
 	}
 	s := &Store{o: o, lock: l, registry: newRegistries(o, defaultPatience), sizes: &sizes{file: filepath.Join(dir, "sizes.json")},
 		census:  &census{file: filepath.Join(dir, "contents.json")},
-		digests: &digests{file: filepath.Join(dir, "digests.json")}, fetched: map[v1.Hash]string{}}
+		digests: &digests{file: filepath.Join(dir, "digests.json")}, fetched: map[v1.Hash]string{}, asked: map[string]bool{}}
 	s.sweepTemp()
 	return s, nil
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -48,7 +49,7 @@ func (s *Store) PublishTo(ctx context.Context, host string, img *Image, progress
 	if err != nil {
 		return "", "", fmt.Errorf("image %q: %w", ref, err)
 	}
-	if !strings.HasPrefix(r.Context().Name(), host+"/") {
+	if !strings.HasPrefix(r.Context().Name(), canonical(host)+"/") {
 		ref = host + "/" + img.Ref
 		if r, err = name.ParseReference(ref); err != nil {
 			return "", "", fmt.Errorf("image %q: %w", ref, err)
@@ -66,6 +67,16 @@ func (s *Store) PublishTo(ctx context.Context, host string, img *Image, progress
 		err = withHint(fmt.Errorf("cannot push %s: %w", ref, err), "a registry that asks for it needs a docker login with the right to push")
 	}
 	return ref, digest, err
+}
+
+// canonical is a registry with folders behind it as references have it: docker.io
+// is another name for index.docker.io.
+func canonical(host string) string {
+	registry, folders, _ := strings.Cut(host, "/")
+	if r, err := name.NewRegistry(registry); err == nil {
+		registry = r.Name()
+	}
+	return path.Join(registry, folders)
 }
 
 // publish has push give img a digest, and notes what that stands for.

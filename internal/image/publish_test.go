@@ -1,6 +1,8 @@
 package image
 
 import (
+	"io"
+	"log"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -8,6 +10,8 @@ import (
 	"testing"
 
 	"road/internal/sandbox/sandboxtest"
+
+	"github.com/google/go-containerregistry/pkg/registry"
 )
 
 // TestSandboxPublishTo pushes an image to a registry, which calls it by the digest
@@ -25,6 +29,11 @@ func TestSandboxPublishTo(t *testing.T) {
 	again, same, err := s.PublishTo(t.Context(), addr+"/team", img, nil)
 	if err != nil || again != ref || same != digest {
 		t.Errorf("%s, %s, %v", again, same, err)
+	}
+	s.registry.client = handlerTransport{registry.New(registry.Logger(log.New(io.Discard, "", 0)))}
+	img.Ref = "docker.io/me/web:1" // which references call index.docker.io
+	if hub, _, err := s.PublishTo(t.Context(), "docker.io/me", img, nil); err != nil || hub != "docker.io/me/web:1" {
+		t.Errorf("%s, %v", hub, err)
 	}
 	other := tempStore(t, t.TempDir())
 	got, err := other.Pull(t.Context(), ref+"@"+digest, nil)
@@ -87,5 +96,15 @@ func TestSandboxBaseDigest(t *testing.T) {
 	build(ref + "@" + digest)
 	if _, err := s.base(t.Context(), addr+"/base@sha256:"+strings.Repeat("0", 64), func(string) {}); err == nil {
 		t.Error("a base of another digest was found")
+	}
+}
+
+// An image whose name begins with the registry already stays where it is, by
+// whichever of its names Docker's registry goes.
+func TestCanonicalRegistry(t *testing.T) {
+	for host, want := range map[string]string{"docker.io/me": "index.docker.io/me", "docker.io": "index.docker.io", "localhost:5000/a/b": "localhost:5000/a/b", "ghcr.io": "ghcr.io"} {
+		if got := canonical(host); got != want {
+			t.Errorf("%s: %s, want %s", host, got, want)
+		}
 	}
 }

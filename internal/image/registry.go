@@ -169,6 +169,12 @@ func answered(err error) bool {
 	return errors.As(err, &t) && t.StatusCode < 500 && t.StatusCode != http.StatusTooManyRequests
 }
 
+// notFound says that the registry itself has no such image.
+func notFound(err error) bool {
+	var t *transport.Error
+	return errors.As(err, &t) && t.StatusCode == http.StatusNotFound
+}
+
 // lastWords is the innermost network error: the rest is URLs.
 func lastWords(err error) string {
 	var dns *net.DNSError
