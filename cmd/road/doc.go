@@ -13,6 +13,7 @@ Usage:
 	road attack [PATH]     the attacks alone, against the application as it stands
 	road up [PATH]         run it at a stop of the road, to try it by hand
 	road down [NAME]       end what up -d started
+	road prune             remove images and build results that nobody used lately
 	road init [PATH]       write a road.yaml with what road infers
 	road explain [STEP]    the chapter of a step
 	road doctor            what this host can prove, and how to mend the rest
@@ -192,6 +193,14 @@ away.
 
 Walk, attack, learn and up need Linux, root and an OCI runtime (runc). Doctor says what
 is missing. The others run anywhere.
+
+# Disk
+
+Images, build results and bases are kept below /var/lib/road, so that the next walk
+is quick. What no build has used for two weeks goes by itself, at the start of a run
+that is the only one. Prune removes what nobody has used for a day (--older-than),
+with --all everything, and says how much; while something runs it refuses, since
+that needs its layers.
 
 # Environment
 

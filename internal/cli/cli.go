@@ -112,7 +112,7 @@ func (c *command) root(name string) *cobra.Command {
 	root.PersistentFlags().BoolVarP(&c.quiet, "quiet", "q", false, "no progress and no notes on stderr")
 	root.PersistentFlags().BoolVar(&c.noInput, "no-input", false, "never ask (road never does)")
 	root.AddGroup(&cobra.Group{ID: "run", Title: "Prove in a sandbox:"}, &cobra.Group{ID: "read", Title: "Only read files:"})
-	for _, sub := range []*cobra.Command{c.walk(), c.attack(), c.learn(), c.up(), c.down(), c.doctor()} {
+	for _, sub := range []*cobra.Command{c.walk(), c.attack(), c.learn(), c.up(), c.down(), c.prune(), c.doctor()} {
 		sub.GroupID = "run"
 		root.AddCommand(sub)
 	}

@@ -77,7 +77,8 @@ func withEngine(ctx context.Context, o engineOptions, f func(ctx context.Context
 	if err != nil {
 		return fmt.Errorf("make a folder for copies: %w", err)
 	}
-	e, err := oci.New(ctx, oci.Options{Runtime: o.runtime, Registry: o.registry, Target: o.target})
+	e, err := oci.New(ctx, oci.Options{Runtime: o.runtime, Registry: o.registry, Target: o.target,
+		Waiting: func(what string) { complain(os.Stderr, "note", what) }})
 	if err != nil {
 		return err
 	}

@@ -36,6 +36,14 @@ const baseRecordFile = "road.json"
 // base finds ref in the store, in its registry, or makes it from packages. What
 // was found once is kept until its registry has something else by that name.
 func (s *Store) base(ctx context.Context, ref string, say func(string)) (*baseImage, error) {
+	b, err := s.findBase(ctx, ref, say)
+	if err == nil {
+		used(filepath.Join(b.dir, baseRecordFile))
+	}
+	return b, err
+}
+
+func (s *Store) findBase(ctx context.Context, ref string, say func(string)) (*baseImage, error) {
 	r, err := name.ParseReference(ref)
 	if err != nil {
 		return nil, fmt.Errorf("image %q: %w", ref, err)

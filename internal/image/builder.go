@@ -51,7 +51,7 @@ func (s *Store) solve(ctx context.Context, r *buildRequest, say func(string)) (*
 			s.forget(b) // it went idle just now
 			continue
 		}
-		res, err := b.run(ctx, id, p, r)
+		res, err := b.run(ctx, id, p, request{Build: r})
 		b.finish(id, func() { s.forget(b) })
 		return res, err
 	}
@@ -82,7 +82,7 @@ func (s *Store) forget(b *builder) {
 }
 
 func (s *Store) startBuilder() (*builder, error) {
-	o, err := json.Marshal(builderOptions{Root: filepath.Join(s.o.Dir, "bk"), CgroupParent: s.o.CgroupParent, PID: s.o.PID})
+	o, err := json.Marshal(builderOptions{Root: filepath.Join(s.o.Dir, "bk"), CgroupParent: s.o.CgroupParent, PID: s.o.PID, Alone: s.alone})
 	if err != nil {
 		return nil, err
 	}
@@ -156,8 +156,9 @@ func (b *builder) begin(say func(string)) (id int, p *pending, ok bool) {
 }
 
 // run sends the request and waits for its end.
-func (b *builder) run(ctx context.Context, id int, p *pending, r *buildRequest) (*buildResult, error) {
-	b.send(request{ID: id, Build: r})
+func (b *builder) run(ctx context.Context, id int, p *pending, r request) (*buildResult, error) {
+	r.ID = id
+	b.send(r)
 	var end reply
 	select {
 	case end = <-p.done:

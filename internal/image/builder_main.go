@@ -86,7 +86,7 @@ func answer(ctx context.Context, bk *buildKit, requests <-chan request, replies 
 		go func() {
 			defer wg.Done()
 			defer c()
-			res, err := bk.build(bctx, r.Build, func(line string) { replies.send(reply{ID: r.ID, Line: line}) })
+			res, err := bk.do(bctx, r, func(line string) { replies.send(reply{ID: r.ID, Line: line}) })
 			if err != nil {
 				var b *BuildError
 				if !errors.As(err, &b) {
@@ -98,6 +98,13 @@ func answer(ctx context.Context, bk *buildKit, requests <-chan request, replies 
 			replies.send(reply{ID: r.ID, Result: res})
 		}()
 	}
+}
+
+func (bk *buildKit) do(ctx context.Context, r request, say func(string)) (*buildResult, error) {
+	if r.Prune > 0 {
+		return bk.prune(ctx, r.Prune)
+	}
+	return bk.build(ctx, r.Build, say)
 }
 
 // readRequests ends the builder, cancel, when the input ends: its parent is gone

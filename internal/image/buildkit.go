@@ -52,6 +52,9 @@ func newBuildKit(ctx context.Context, o builderOptions, runtime string) (*buildK
 	if err != nil {
 		return nil, err
 	}
+	if o.Alone { // beside the builds; what runs from now on was used just now
+		opt.GCPolicy = []client.PruneInfo{{All: true, KeepDuration: stale}}
+	}
 	opt.RegistryHosts = docker.ConfigureDefaultRegistries()
 	w, err := base.NewWorker(ctx, opt)
 	if err != nil {

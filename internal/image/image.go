@@ -53,6 +53,10 @@ type Options struct {
 	// ROAD_DEBIAN_MIRROR, the host's own Debian mirror, deb.debian.org.
 	Mirror string
 
+	// Waiting is called again and again while somebody prunes the store; an error
+	// ends the wait. It may be nil.
+	Waiting func() error
+
 	// Dial connects to registries; nil means the network of this process. Build
 	// steps always use the network of this process.
 	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
@@ -62,6 +66,7 @@ type Options struct {
 type Store struct {
 	o        Options
 	lock     io.Closer // shared while the store is open, so that nobody prunes what runs
+	alone    bool      // nobody else had the store open when this one was opened
 	registry *registries
 	sizes    *sizes
 	census   *census
@@ -80,6 +85,19 @@ type Store struct {
 // Open makes or finds the store in o.Dir. Several processes may share one: each
 // build waits for its turn, and layers stay while any of them has it open.
 func Open(o Options) (*Store, error) {
+	s, err := newStore(o)
+	if err != nil {
+		return nil, err
+	}
+	if s.lock, s.alone, err = lockStore(filepath.Join(s.o.Dir, "lock"), o.Waiting); err != nil {
+		return nil, fmt.Errorf("image store: %w", err)
+	}
+	s.sweepTemp()
+	return s, nil
+}
+
+// newStore makes the directories of a store, whose lock is the caller's business.
+func newStore(o Options) (*Store, error) {
 	if o.Dir == "" {
 		return nil, errors.New("the image store needs a directory")
 	}
@@ -99,15 +117,9 @@ func Open(o Options) (*Store, error) {
 			return nil, fmt.Errorf("image store: %w", err)
 		}
 	}
-	l, err := lockShared(filepath.Join(dir, "lock"))
-	if err != nil {
-		return nil, fmt.Errorf("image store: %w", err)
-	}
-	s := &Store{o: o, lock: l, registry: newRegistries(o, defaultPatience), sizes: &sizes{file: filepath.Join(dir, "sizes.json")},
+	return &Store{o: o, registry: newRegistries(o, defaultPatience), sizes: &sizes{file: filepath.Join(dir, "sizes.json")},
 		census:  &census{file: filepath.Join(dir, "contents.json")},
-		digests: &digests{file: filepath.Join(dir, "digests.json")}, fetched: map[v1.Hash]string{}, asked: map[string]bool{}}
-	s.sweepTemp()
-	return s, nil
+		digests: &digests{file: filepath.Join(dir, "digests.json")}, fetched: map[v1.Hash]string{}, asked: map[string]bool{}}, nil
 }
 
 // Build builds b, whose files lie below root, from b.Dockerfile.Content as it

@@ -12,19 +12,36 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// lockShared keeps file locked, together with others, until it is closed or the
-// process ends.
-func lockShared(file string) (io.Closer, error) {
+// lockStore keeps file locked, together with others, until it is closed or the
+// process ends. alone says that there were no others. Only who prunes keeps
+// everybody out; until then waiting is called, whose error ends the wait.
+func lockStore(file string, waiting func() error) (lock io.Closer, alone bool, err error) {
 	f, err := os.OpenFile(file, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	if err := flock(f, unix.LOCK_SH); err != nil {
+	alone = flock(f, unix.LOCK_EX|unix.LOCK_NB) == nil
+	for {
+		err := flock(f, unix.LOCK_SH|unix.LOCK_NB)
+		if err == nil {
+			return f, alone, nil
+		}
+		if errors.Is(err, unix.EWOULDBLOCK) {
+			time.Sleep(poll)
+			if waiting == nil {
+				continue
+			}
+			if err = waiting(); err == nil {
+				continue
+			}
+		}
 		f.Close()
-		return nil, fmt.Errorf("lock %s: %w", file, err)
+		return nil, false, fmt.Errorf("lock %s: %w", file, err)
 	}
-	return f, nil
 }
+
+// poll is how often a lock that another holds is tried.
+const poll = 20 * time.Millisecond
 
 // lockAlone locks file for this caller alone; waiting is called once if another
 // has it. It polls, so that ctx can end the wait.
@@ -50,7 +67,7 @@ func lockAlone(ctx context.Context, file string, waiting func()) (*os.File, erro
 		case <-ctx.Done():
 			f.Close()
 			return nil, ctx.Err()
-		case <-time.After(20 * time.Millisecond):
+		case <-time.After(poll):
 		}
 	}
 }

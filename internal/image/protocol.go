@@ -1,6 +1,8 @@
 package image
 
 import (
+	"time"
+
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
@@ -12,12 +14,14 @@ import (
 type builderOptions struct {
 	Root         string // BuildKit's root
 	CgroupParent string
-	PID          int // of the store's process, for those who wait
+	PID          int  // of the store's process, for those who wait
+	Alone        bool // nobody else's containers need what BuildKit keeps
 }
 
 type request struct {
 	ID     int
 	Build  *buildRequest `json:",omitempty"`
+	Prune  time.Duration `json:",omitempty"` // drop what no build has used for so long
 	Cancel bool          `json:",omitempty"`
 }
 
@@ -46,4 +50,5 @@ type buildResult struct {
 	ID     string // BuildKit's name of the content; "" for an empty image
 	Lowers []string
 	Config ocispec.ImageConfig
+	Freed  int64 // bytes, of a request to prune
 }

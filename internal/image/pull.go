@@ -110,7 +110,9 @@ func (s *Store) stored(file string) *pulled {
 		if _, err := os.Stat(d); err != nil {
 			return nil
 		}
+		used(d + ".lock")
 	}
+	used(file)
 	return &p
 }
 

@@ -31,6 +31,7 @@ func (s *Store) unpackLayer(ctx context.Context, l v1.Layer, below []string, say
 	}
 	dir := filepath.Join(s.o.Dir, "pulled", name)
 	if _, err := os.Stat(dir); err == nil {
+		used(dir + ".lock")
 		return name, nil
 	}
 	lock, err := lockAlone(ctx, dir+".lock", func() { say("waiting for another road that unpacks the") })
@@ -38,6 +39,7 @@ func (s *Store) unpackLayer(ctx context.Context, l v1.Layer, below []string, say
 		return "", err
 	}
 	defer lock.Close()
+	used(dir + ".lock")
 	if _, err := os.Stat(dir); err == nil {
 		return name, nil
 	}

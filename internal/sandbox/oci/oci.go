@@ -17,6 +17,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"road/internal/admission"
 	"road/internal/app"
@@ -51,6 +52,9 @@ type Options struct {
 
 	// Target says where cluster DNS is.
 	Target app.Target
+
+	// Waiting is told, once, of what keeps the engine from starting; it may be nil.
+	Waiting func(what string)
 }
 
 // engine implements sandbox.Engine inside a world.
@@ -118,12 +122,26 @@ func New(ctx context.Context, o Options) (sandbox.Engine, error) {
 	if err := <-users; err != nil {
 		e.info.Lacks[sandbox.UserNamespaces] = err.Error()
 	}
-	e.store, err = image.Open(image.Options{Dir: w.State, CgroupParent: w.Cgroup + "/build", Offline: o.Offline, Dial: w.DialHost})
+	e.store, err = image.Open(image.Options{Dir: w.State, CgroupParent: w.Cgroup + "/build", Offline: o.Offline, Dial: w.DialHost,
+		Waiting: waiting(ctx, o.Waiting)})
 	if err != nil {
 		return nil, errors.Join(err, e.net.Close())
 	}
 	e.hub = &hub{Hub: e.store.NewHub(), busy: map[string]chan struct{}{}}
 	return e, nil
+}
+
+// waiting gives what is to be called while the image store is closed to all: after
+// a second it tells of that, once.
+func waiting(ctx context.Context, tell func(what string)) func() error {
+	begun := time.Now()
+	return func() error {
+		if tell != nil && time.Since(begun) > time.Second {
+			tell("waiting for road prune, which empties the image store")
+			tell = nil
+		}
+		return ctx.Err()
+	}
 }
 
 // Info says what the engine is.
