@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"road/internal/step"
 	"road/internal/walk"
 	"road/steps"
 )
@@ -178,7 +179,7 @@ func TestReadme(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := string(b)
-	for part, text := range map[string]string{"session": Session(Record(), "install-package"), "matrix": Matrix(Record()), "road": Table("docs/", steps.All)} {
+	for part, text := range map[string]string{"session": Session(Record(), "install-package"), "matrix": Matrix(Record()), "road": Table("docs/", Record(), steps.All)} {
 		begin, end := "<!-- "+part+" -->\n", "<!-- end of "+part+" -->\n"
 		head, rest, ok := strings.Cut(want, begin)
 		_, tail, closed := strings.Cut(rest, end)
@@ -195,5 +196,17 @@ func TestReadme(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, string(b)); diff != "" {
 		t.Errorf("stale (- as it should be, + as it is): run go test ./docs -update\n%s", diff)
+	}
+}
+
+// The table claims no more than the record shows.
+func TestTableShowsWhatWasProven(t *testing.T) {
+	road := []*step.Step{{Name: "a", Title: "Do a", Attacks: []step.Attack{{Name: "held-off"}, {Name: "in-doubt"}, {Name: "left-open", Open: "it is"}, {Name: "not-tried"}}}}
+	r := &walk.Report{Matrix: walk.Matrix{Stops: []int{1, 2}, Rows: []walk.Row{
+		{Attack: "held-off", Cells: []step.Verdict{step.Succeeded, step.Blocked}},
+		{Attack: "in-doubt", Cells: []step.Verdict{step.Succeeded, step.Unproven}},
+	}}}
+	if got := Table("", r, road); !strings.Contains(got, "| Do a | held off; unproven: in doubt, not tried |") {
+		t.Errorf("got %s", got)
 	}
 }

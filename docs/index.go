@@ -2,6 +2,7 @@ package docs
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"road/internal/report"
@@ -11,7 +12,7 @@ import (
 
 // Index gives the page that leads to the chapters.
 func Index(r *walk.Report, road []*step.Step) string {
-	return indexHead + Table("", road) + indexMatrix + Matrix(r) + left(r, road) + indexFoot
+	return indexHead + Table("", r, road) + indexMatrix + Matrix(r) + left(r, road) + indexFoot
 }
 
 const indexHead = `<!-- Written by make docs. -->
@@ -66,20 +67,38 @@ func left(r *walk.Report, road []*step.Step) string {
 	return b.String()
 }
 
-// Table lists the steps with links to their chapters below a folder.
-func Table(folder string, road []*step.Step) string {
+// Table lists the steps with links to their chapters below a folder, and the
+// attacks that the record shows each of them to block.
+func Table(folder string, r *walk.Report, road []*step.Step) string {
 	var b strings.Builder
 	b.WriteString("| stop | step | what it does | attacks that it stops |\n|---|---|---|---|\n")
 	for i, s := range road {
-		var stops []string
+		var stops, unproven []string
 		for _, a := range s.Attacks {
-			if a.Open == "" {
-				stops = append(stops, strings.ReplaceAll(a.Name, "-", " "))
+			name := strings.ReplaceAll(a.Name, "-", " ")
+			switch {
+			case a.Open != "":
+			case blockedAt(r, a.Name, i+2):
+				stops = append(stops, name)
+			default:
+				unproven = append(unproven, name)
 			}
 		}
-		fmt.Fprintf(&b, "| %d.0 | [`%s`](%s%s.md) | %s | %s |\n", i+2, s.Name, folder, s.Name, s.Title, strings.Join(stops, ", "))
+		said := strings.Join(stops, ", ")
+		if len(unproven) > 0 {
+			said = strings.TrimPrefix(said+"; unproven: "+strings.Join(unproven, ", "), "; ")
+		}
+		fmt.Fprintf(&b, "| %d.0 | [`%s`](%s%s.md) | %s | %s |\n", i+2, s.Name, folder, s.Name, s.Title, said)
 	}
 	return b.String()
+}
+
+// blockedAt says whether a record shows an attack to be blocked at a stop.
+func blockedAt(r *walk.Report, attack string, stop int) bool {
+	at := slices.Index(r.Matrix.Stops, stop)
+	return at >= 0 && slices.ContainsFunc(r.Matrix.Rows, func(row walk.Row) bool {
+		return row.Attack == attack && at < len(row.Cells) && row.Cells[at] == step.Blocked
+	})
 }
 
 // Matrix gives every attack at every stop as a block of Markdown.
