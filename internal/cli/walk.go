@@ -154,6 +154,10 @@ func (r *run) walk(ctx context.Context, e sandbox.Engine, dir string) error {
 	}
 	if r.hand != nil {
 		r.hand.Report = rep
+		if n := rep.Broken(); n > 0 {
+			r.hand.Kept = slices.DeleteFunc(r.hand.Kept, func(k walk.Kept) bool { return k.Number >= n })
+			r.say("road: nothing is written of %d.0 and later stops, since the application does not work there", n)
+		}
 		return handOver(r.hand)
 	}
 	return r.tell(rep)

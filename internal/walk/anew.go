@@ -1,9 +1,11 @@
 package walk
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"road/internal/app"
 	"road/internal/sandbox"
@@ -32,38 +34,56 @@ func keepsData(a *app.App) bool {
 
 // anew starts the application as it stands at the end of the road on empty
 // volumes, as who installs it does, and asks its checks: on the road each stop
-// found the data of the one before, and a first start may need more.
+// found the data of the one before, and a first start may need more. Where it does
+// not work, the first stop that does not is the one that is broken.
 func (w *walker) anew(ctx context.Context) error {
 	stop := w.lastDone()
 	if stop == nil || !keepsData(w.app) {
 		return nil
 	}
-	l := &lane{dir: w.lane.dir, app: w.app}
-	defer w.end(ctx, l)
-	res := CheckResult{Name: firstStart, OK: true, Detail: "on empty volumes"}
-	var late *sandbox.NotReadyError
-	switch err := w.run(ctx, l, w.app, &Stop{Number: stop.Number, Silent: true}); {
-	case ctx.Err() != nil:
-		return ctx.Err()
-	case errors.As(err, &late):
-		res.OK, res.Detail = false, w.mask.line(fmt.Sprintf("on empty volumes: %v%s", late, w.lastWords(late.Logs)))
-	case err != nil:
+	why, err := w.freshly(ctx, w.app, stop.Number)
+	if err != nil {
 		return err
-	default:
-		works, failed := w.checks(ctx, l, &Stop{Number: stop.Number, Silent: true})
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		if len(failed) > 0 {
-			res.OK, res.Detail = false, "on empty volumes: check "+failed[0].Name+" fails: "+detailFor(works, failed[0].Name)
-		}
 	}
+	earlier := slices.DeleteFunc(slices.Clone(w.standings), func(s standing) bool { return s.stop.Status != Done || s.stop.Number < 2 })
+	for i := len(earlier) - 2; why != "" && i >= 0; i-- {
+		s := earlier[i]
+		before, err := w.freshly(ctx, s.app, s.stop.Number)
+		if err != nil {
+			return err
+		}
+		if before == "" {
+			break
+		}
+		stop, why = s.stop, before
+	}
+	res := CheckResult{Name: firstStart, OK: why == "", Detail: cmp.Or(why, "on empty volumes")}
 	stop.Works.Checks = append(stop.Works.Checks, res)
-	if !res.OK {
+	if why != "" {
 		stop.Works.Verdict = "broken"
 	}
 	w.emit(CheckDone{stop.Number, res})
 	return nil
+}
+
+// freshly says how the application fails on empty volumes, "" where it works.
+func (w *walker) freshly(ctx context.Context, a *app.App, number int) (string, error) {
+	l := &lane{dir: a.Root, app: a}
+	defer w.end(ctx, l)
+	var late *sandbox.NotReadyError
+	switch err := w.run(ctx, l, a, &Stop{Number: number, Silent: true}); {
+	case ctx.Err() != nil:
+		return "", ctx.Err()
+	case errors.As(err, &late):
+		return w.mask.line(fmt.Sprintf("on empty volumes: %v%s", late, w.lastWords(late.Logs))), nil
+	case err != nil:
+		return "", err
+	}
+	works, failed := w.checks(ctx, l, &Stop{Number: number, Silent: true})
+	if ctx.Err() != nil || len(failed) == 0 {
+		return "", ctx.Err()
+	}
+	return "on empty volumes: check " + failed[0].Name + " fails: " + detailFor(works, failed[0].Name), nil
 }
 
 // lastDone is the last stop that changed the application, nil where none did.

@@ -53,6 +53,17 @@ type Stop struct {
 	Silent bool `json:"-"` // it stands for a variant of a stop, whose phases are not told
 }
 
+// Broken is the first stop at which the application does not work, which only its
+// start on empty volumes can show; 0 for none.
+func (r *Report) Broken() int {
+	for _, s := range r.Stops {
+		if s.Works.Verdict == "broken" {
+			return s.Number
+		}
+	}
+	return 0
+}
+
 // A WorkloadResult is what a step did to one workload.
 type WorkloadResult struct {
 	Name       string   `json:"name"` // "deployment/web"
