@@ -26,6 +26,10 @@ const (
 	each       = "variables.containers.all(c, "
 )
 
+// byDigest is of the only field of these that a pod which runs can get another
+// value in.
+const byDigest = each + "c.image.contains('@sha256:'))"
+
 // rules are those of the policy, in the order of the stops that give them.
 var rules = []rule{
 	{
@@ -48,7 +52,7 @@ var rules = []rule{
 	},
 	{
 		"images by digest",
-		each + "c.image.contains('@sha256:'))",
+		byDigest,
 		"every image needs its digest: NAME@sha256:...",
 		every(func(c *corev1.Container) bool { return strings.Contains(c.Image, "@sha256:") }),
 	},
@@ -121,11 +125,13 @@ func (p *place) held(a *app.App) map[string]bool {
 	held := map[string]bool{}
 	for _, o := range a.Objects {
 		v, ok := o.Typed.(*admissionv1.ValidatingAdmissionPolicy)
-		if !ok || !bound[o.Name] || !always(v.Spec.MatchConditions) || !aboutPods(v.Spec.MatchConstraints) || !p.selectedBy(v.Spec.MatchConstraints) {
+		if !ok || !bound[o.Name] || !always(v.Spec.MatchConditions) || !aboutPods(v.Spec.MatchConstraints, admissionv1.Create) || !p.selectedBy(v.Spec.MatchConstraints) {
 			continue
 		}
 		for _, x := range v.Spec.Validations {
-			held[x.Expression] = true
+			if x.Expression != byDigest || aboutPods(v.Spec.MatchConstraints, admissionv1.Update) {
+				held[x.Expression] = true
+			}
 		}
 	}
 	return held
@@ -150,10 +156,10 @@ func (p *place) selectedBy(m *admissionv1.MatchResources) bool {
 	return err == nil && s.Matches(l)
 }
 
-// aboutPods says whether a policy is asked when a pod is made.
-func aboutPods(m *admissionv1.MatchResources) bool {
+// aboutPods says whether a policy is asked when that is done to a pod.
+func aboutPods(m *admissionv1.MatchResources, operation admissionv1.OperationType) bool {
 	return m != nil && slices.ContainsFunc(m.ResourceRules, func(r admissionv1.NamedRuleWithOperations) bool {
-		ops := slices.Contains(r.Operations, admissionv1.Create) || slices.Contains(r.Operations, admissionv1.OperationAll)
+		ops := slices.Contains(r.Operations, operation) || slices.Contains(r.Operations, admissionv1.OperationAll)
 		return ops && len(r.ResourceNames) == 0 && (slices.Contains(r.APIGroups, "") || slices.Contains(r.APIGroups, "*")) &&
 			(slices.Contains(r.Resources, "pods") || slices.Contains(r.Resources, "*"))
 	})
