@@ -29,6 +29,7 @@ type fixer struct {
 	left    []leftover // what was not fixed
 
 	original edit.Files // as they are on disk
+	lines    mover
 	filter   filterChoice
 
 	exceptions []*app.Exception
@@ -117,7 +118,7 @@ func (c *command) fixAll(src *source, ch chosen, seen *app.Seen, write bool) err
 		return usage(fmt.Errorf("no Kubernetes workload found in %s", src.path), "give the folder that holds the manifests")
 	}
 	original := edit.Files(src.app.Files())
-	f := &fixer{original: original, command: c, source: src, app: src.app, files: edit.Files(src.app.Files()), changed: edit.Files{}, filter: ch.filter}
+	f := &fixer{original: original, lines: mover{}, command: c, source: src, app: src.app, files: edit.Files(src.app.Files()), changed: edit.Files{}, filter: ch.filter}
 	f.app.Seen = seen
 	var err error
 	if f.exceptions, err = f.app.Exceptions(); err != nil {

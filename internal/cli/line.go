@@ -1,6 +1,8 @@
 package cli
 
 import (
+	"bytes"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -15,7 +17,7 @@ type leftover struct {
 }
 
 // onDisk gives the place that a place in the edited files has on disk.
-func (f *fixer) onDisk(p app.Pos) app.Pos { return moved(p, f.original, f.files) }
+func (f *fixer) onDisk(p app.Pos) app.Pos { return f.lines.moved(p, f.original, f.files) }
 
 // written gives the place that a place on disk has after all edits, where they are
 // written.
@@ -23,35 +25,63 @@ func (f *fixer) written(p app.Pos, write bool) app.Pos {
 	if !write {
 		return p
 	}
-	return moved(p, f.files, f.original)
+	return f.lines.moved(p, f.files, f.original)
 }
+
+// A mover knows where the lines of files have gone. A file may have thousands of
+// places to ask for: what was found out of it is kept while it stays what it is.
+type mover map[string]*shifted
+
+// A shifted is where the lines of one content are in another.
+type shifted struct {
+	from, to []byte
+	inside   map[int]int // of lines that the diff shows
+	behind   []shift     // of all others, by the last that is not after them
+}
+
+// A shift is a line, and where it is in the other content.
+type shift struct{ was, is int }
 
 // moved gives the place in the files as they are in to that a place has in from. A
 // line that is not there becomes the one in front of where it would stand; a file
 // that is not there stays what it is.
-func moved(p app.Pos, to, from edit.Files) app.Pos {
+func (m mover) moved(p app.Pos, to, from edit.Files) app.Pos {
 	old, there := to[p.File]
 	now, edited := from[p.File]
-	if !there || !edited || p.Line == 0 || string(old) == string(now) {
+	if !there || !edited || p.Line == 0 || bytes.Equal(old, now) {
 		return p
 	}
-	diff := edit.Diff(edit.Files{p.File: now}, edit.Files{p.File: old})
-	if line := lineAfter(diff, p.Line); line != p.Line {
+	s := m[p.File]
+	if s == nil || !bytes.Equal(s.from, now) || !bytes.Equal(s.to, old) {
+		s = shifts(edit.Diff(edit.Files{p.File: now}, edit.Files{p.File: old}))
+		s.from, s.to = now, old
+		m[p.File] = s
+	}
+	if line := s.line(p.Line); line != p.Line {
 		p.Line, p.Column = line, 0
 	}
 	return p
 }
 
-// lineAfter follows a line through a unified diff of one file.
-func lineAfter(diff string, line int) int {
+func (s *shifted) line(was int) int {
+	if is, shown := s.inside[was]; shown {
+		return is
+	}
+	i, _ := slices.BinarySearchFunc(s.behind, was+1, func(b shift, line int) int { return b.was - line })
+	return was - s.behind[i-1].was + s.behind[i-1].is
+}
+
+// shifts reads a unified diff of one file.
+func shifts(diff string) *shifted {
+	s := &shifted{inside: map[int]int{}, behind: []shift{{1, 1}}}
 	was, is, hunk := 1, 1, false
 	for text := range strings.Lines(diff) {
 		if strings.HasPrefix(text, "@@ ") {
-			a, b := starts(text)
-			if line < a {
-				break
+			if hunk {
+				s.behind = append(s.behind, shift{was, is})
 			}
-			was, is, hunk = a, b, true
+			was, is = starts(text)
+			hunk = true
 			continue
 		}
 		if !hunk {
@@ -59,21 +89,18 @@ func lineAfter(diff string, line int) int {
 		}
 		switch text[0] {
 		case ' ':
-			if was == line {
-				return is
-			}
+			s.inside[was] = is
 			was++
 			is++
 		case '-':
-			if was == line {
-				return max(is-1, 1)
-			}
+			s.inside[was] = max(is-1, 1)
 			was++
 		case '+':
 			is++
 		}
 	}
-	return line - was + is
+	s.behind = append(s.behind, shift{was, is})
+	return s
 }
 
 // starts reads where a hunk begins: "@@ -7,5 +7,6 @@".

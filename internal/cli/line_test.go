@@ -20,6 +20,7 @@ func TestMovedFollowsLines(t *testing.T) {
 	now = append(now, "new three")
 	now = append(now, old[30:]...)
 	files := func(lines []string) edit.Files { return edit.Files{"f": []byte(strings.Join(lines, "\n") + "\n")} }
+	lines := mover{}
 	is := func(lines []string, text string) int {
 		for i, l := range lines {
 			if l == text {
@@ -33,14 +34,14 @@ func TestMovedFollowsLines(t *testing.T) {
 		if want == 0 {
 			continue
 		}
-		if got := moved(app.Pos{File: "f", Line: i + 1}, files(old), files(now)); got.Line != want {
+		if got := lines.moved(app.Pos{File: "f", Line: i + 1}, files(old), files(now)); got.Line != want {
 			t.Errorf("%q: line %d is line %d, want %d", text, i+1, got.Line, want)
 		}
-		if got := moved(app.Pos{File: "f", Line: want}, files(now), files(old)); got.Line != i+1 {
+		if got := lines.moved(app.Pos{File: "f", Line: want}, files(now), files(old)); got.Line != i+1 {
 			t.Errorf("%q: back: line %d, want %d", text, got.Line, i+1)
 		}
 	}
-	if got := moved(app.Pos{File: "new", Line: 7}, edit.Files{}, edit.Files{"new": nil}); got.Line != 7 {
+	if got := lines.moved(app.Pos{File: "new", Line: 7}, edit.Files{}, edit.Files{"new": nil}); got.Line != 7 {
 		t.Errorf("a new file: %d", got.Line)
 	}
 }

@@ -21,12 +21,14 @@ func units(a *app.App, f Finding) []unit {
 	var out []unit
 	for _, w := range a.Workloads {
 		for c := range w.Containers() {
-			switch i := a.Image(c.Spec.Image); {
-			case f.Workload != "" && (f.Workload != w.ID() || f.Container != "" && f.Container != c.Spec.Name):
-			case f.Workload == "" && (i == nil || i.Build == nil || i.Build.Dockerfile.File != f.File):
-			default:
-				out = append(out, unit{w.ID(), c.Spec.Name})
+			if f.Workload == "" {
+				if i := a.Image(c.Spec.Image); i == nil || i.Build == nil || i.Build.Dockerfile.File != f.File {
+					continue
+				}
+			} else if f.Workload != w.ID() || f.Container != "" && f.Container != c.Spec.Name {
+				continue
 			}
+			out = append(out, unit{w.ID(), c.Spec.Name})
 		}
 	}
 	return out
@@ -37,6 +39,9 @@ func units(a *app.App, f Finding) []unit {
 // ended covers nothing any more: it is given where the finding would be covered
 // if it had not.
 func Excepted(list []*app.Exception, s *Step, a *app.App, f Finding, now time.Time) *app.Exception {
+	if len(list) == 0 {
+		return nil
+	}
 	var by *app.Exception
 	for _, u := range units(a, f) {
 		var own *app.Exception
