@@ -85,7 +85,7 @@ func newLineMap(content []byte) lineMap {
 	m := lineMap{1}
 	line := 1
 	for i := 0; i < len(content); {
-		n, newline := lineBreak(content[i:])
+		n, newline := LineBreak(content[i:])
 		if newline {
 			line++
 		}
@@ -97,10 +97,13 @@ func newLineMap(content []byte) lineMap {
 	return m
 }
 
-// lineBreak measures the line break, as YAML 1.1 has them, that b begins with,
-// 0 for none, and says whether it is one for everybody.
-func lineBreak(b []byte) (n int, newline bool) {
+// LineBreak measures the line break that b begins with, 0 for none, and says
+// whether it is one for everybody: besides LF and CRLF, YAML 1.1 has a lone CR, NEL
+// and the Unicode separators.
+func LineBreak(b []byte) (n int, newline bool) {
 	switch {
+	case len(b) == 0:
+		return 0, false
 	case bytes.HasPrefix(b, []byte("\r\n")):
 		return 2, true
 	case b[0] == '\n':

@@ -172,7 +172,7 @@ func sharesOf(top *yaml.Node) []*share {
 	var order []*yaml.Node
 	nested := map[*yaml.Node]bool{}
 	var look func(n *yaml.Node, at app.Path, inside *yaml.Node)
-	user := func(alias *yaml.Node, u user, inside *yaml.Node) {
+	use := func(alias *yaml.Node, u user, inside *yaml.Node) {
 		if byNode[alias.Alias] == nil {
 			return // a circle
 		}
@@ -183,7 +183,7 @@ func sharesOf(top *yaml.Node) []*share {
 	}
 	look = func(n *yaml.Node, at app.Path, inside *yaml.Node) {
 		if n.Kind == yaml.AliasNode {
-			user(n, userAt(at), inside)
+			use(n, user{at: at}, inside)
 			return
 		}
 		if n.Anchor != "" {
@@ -201,7 +201,7 @@ func sharesOf(top *yaml.Node) []*share {
 			case i%2 == 0:
 			case n.Content[i-1].Tag == "!!merge":
 				for _, m := range mergedIn(c) {
-					user(m, mergeAt(at, n), inside)
+					use(m, user{at: at, merge: n}, inside)
 				}
 			default:
 				look(c, at.Join(n.Content[i-1].Value), inside)
@@ -217,9 +217,6 @@ func sharesOf(top *yaml.Node) []*share {
 	}
 	return out
 }
-
-func userAt(at app.Path) user                   { return user{at: at} }
-func mergeAt(at app.Path, into *yaml.Node) user { return user{at: at, merge: into} }
 
 // mergedIn gives the aliases that a merge key names.
 func mergedIn(v *yaml.Node) []*yaml.Node {

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"road/internal/app"
+
 	"go.yaml.in/yaml/v3"
 )
 
@@ -29,25 +31,10 @@ func newText(b []byte) *text {
 	return t
 }
 
-// breakLen measures the line break that b begins with, 0 for none: besides LF
-// and CRLF, YAML 1.1 has a lone CR, NEL and the Unicode separators.
+// breakLen measures the line break that b begins with, 0 for none.
 func breakLen(b []byte) int {
-	switch {
-	case len(b) == 0:
-		return 0
-	case b[0] == '\n':
-		return 1
-	case b[0] == '\r':
-		if len(b) > 1 && b[1] == '\n' {
-			return 2
-		}
-		return 1
-	case b[0] == 0xc2 && len(b) > 1 && b[1] == 0x85:
-		return 2
-	case b[0] == 0xe2 && len(b) > 2 && b[1] == 0x80 && (b[2] == 0xa8 || b[2] == 0xa9):
-		return 3
-	}
-	return 0
+	n, _ := app.LineBreak(b)
+	return n
 }
 
 // start gives the offset of a node's first byte, its anchor or tag included.
