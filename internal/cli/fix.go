@@ -13,6 +13,7 @@ import (
 
 	"road/internal/app"
 	"road/internal/edit"
+	"road/internal/lift"
 	"road/internal/step"
 	"road/internal/walk"
 
@@ -163,9 +164,12 @@ func (c *command) postRender(s *source, changed edit.Files) {
 	r := s.app.Rendered
 	run := path.Join(r.Source.Post(), "run")
 	if _, made := changed[run]; made {
-		chart := s.place(app.Pos{File: r.Source.Dir})
-		c.say("road: hint: what the values of chart %s cannot say is in %s: helm install NAME %s --post-renderer %s",
-			app.ChartName(s.app.Files()[path.Join(r.Source.Dir, "Chart.yaml")]), s.place(app.Pos{File: r.Source.Post()}), chart, s.place(app.Pos{File: run}))
+		name := app.ChartName(s.app.Files()[path.Join(r.Source.Dir, "Chart.yaml")])
+		there := r.Source
+		there.Dir = s.place(app.Pos{File: r.Source.Dir})
+		c.say("road: hint: what the values of chart %s cannot say is in %s", name, s.place(app.Pos{File: r.Source.Post()}))
+		c.say("road: hint: with Helm 4: %s", lift.HelmInstall(there, lift.PluginName(name)))
+		c.say("road: hint: with Helm 3: %s", lift.HelmInstall(there, s.place(app.Pos{File: run})))
 	}
 }
 
