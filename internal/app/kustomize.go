@@ -3,6 +3,8 @@ package app
 import (
 	"path"
 
+	"road/internal/render"
+
 	"go.yaml.in/yaml/v3"
 )
 
@@ -15,24 +17,11 @@ func isKustomization(name string) bool {
 	return false
 }
 
-// patchFiles lists the files that a kustomization names as patches: documents
-// in them have the shape of objects and are none.
+// patchFiles lists the files that a kustomization names as patches.
 func patchFiles(name string, doc *yaml.Node) []string {
 	var files []string
-	add := func(n *yaml.Node) {
-		if f := text(n); f != "" {
-			files = append(files, path.Join(path.Dir(name), f))
-		}
-	}
-	for _, key := range []string{"patches", "patchesStrategicMerge", "patchesJson6902"} {
-		list := resolve(field(top(doc), key))
-		if list == nil || list.Kind != yaml.SequenceNode {
-			continue
-		}
-		for _, item := range list.Content {
-			add(item)
-			add(field(item, "path"))
-		}
+	for _, r := range render.Patches(top(doc)) {
+		files = append(files, path.Join(path.Dir(name), r.Name))
 	}
 	return files
 }

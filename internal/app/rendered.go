@@ -211,11 +211,13 @@ func (r *Rendered) stands(o *Object, n *yaml.Node, file string) bool {
 // translate turns a path of the rendered object into the same of one of its
 // sources, where lists may have other lengths. depth elements of it stand.
 func translate(at Path, rendered, source *yaml.Node) (p Path, depth int) {
+	list := ""
 	for i, e := range at {
 		_, next := step(rendered, e)
 		if at, isIndex := e.(int); isIndex && source != nil {
-			e = indexOf(at, resolve(rendered), resolve(source))
+			e = indexOf(list, at, resolve(rendered), resolve(source))
 		}
+		list, _ = e.(string)
 		var to *yaml.Node
 		if source != nil {
 			_, to = step(source, e)
@@ -229,12 +231,27 @@ func translate(at Path, rendered, source *yaml.Node) (p Path, depth int) {
 	return p, depth
 }
 
-// identities are the keys by which items of lists are known.
-var identities = []string{"name", "mountPath", "containerPort", "port", "key", "ip"}
+// identity is the key by which an item of a list is known: that by which the list
+// is merged, else one by which a person would know it.
+func identity(list string, item *yaml.Node) string {
+	known := map[string]any{}
+	for i := 0; item.Kind == yaml.MappingNode && i+1 < len(item.Content); i += 2 {
+		known[item.Content[i].Value] = item.Content[i+1]
+	}
+	if key := render.ItemKey(list, known); key != "" {
+		return key
+	}
+	for _, key := range []string{"name", "port", "key"} {
+		if known[key] != nil {
+			return key
+		}
+	}
+	return ""
+}
 
 // indexOf finds in the list of a source the item that is at i in the rendered one;
 // the source's length where it has none.
-func indexOf(i int, rendered, source *yaml.Node) int {
+func indexOf(list string, i int, rendered, source *yaml.Node) int {
 	if source.Kind != yaml.SequenceNode || rendered == nil || rendered.Kind != yaml.SequenceNode || i >= len(rendered.Content) {
 		if source.Kind == yaml.SequenceNode {
 			return len(source.Content)
@@ -247,13 +264,8 @@ func indexOf(i int, rendered, source *yaml.Node) int {
 		if item.Kind == yaml.ScalarNode && other.Kind == yaml.ScalarNode && item.Value == other.Value {
 			return j
 		}
-		for _, key := range identities {
-			if id := text(field(item, key)); id != "" {
-				if text(field(other, key)) == id {
-					return j
-				}
-				break
-			}
+		if key := identity(list, item); key != "" && text(field(other, key)) == text(field(item, key)) {
+			return j
 		}
 	}
 	return len(source.Content)

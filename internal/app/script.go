@@ -91,12 +91,6 @@ func (s *Script) RootActs() []RootAct {
 // line that it replaces, 1-based.
 func (s *Script) WithoutRoot(acts []RootAct) map[int]string {
 	out := map[int]string{}
-	starts := []int{0}
-	for i, c := range s.Content {
-		if c == '\n' {
-			starts = append(starts, i+1)
-		}
-	}
 	ordered := slices.Clone(acts)
 	slices.SortFunc(ordered, func(x, y RootAct) int { return y.from - x.from })
 	text := string(s.Content)

@@ -3,7 +3,7 @@ package app
 // Seen is what runs of an application showed. It only grows: a run that needed
 // a directory is not contradicted by one that did not.
 //
-// It is plain data so that `road learn -o` can save it and `road fix --seen`
+// It is plain data so that `road learn --save` can save it and `road fix --seen`
 // can read it back.
 type Seen struct {
 	Images     map[string]ImageFacts             `json:"images,omitempty"`     // by Image.Ref, with the content that was run

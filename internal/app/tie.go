@@ -70,13 +70,19 @@ func (l *loader) tie(i *Image) {
 	}
 }
 
+// SplitRef takes an image reference apart; what it lacks is "".
+func SplitRef(ref string) (name, tag, digest string) {
+	name, digest, _ = strings.Cut(ref, "@")
+	if i := strings.LastIndexByte(name, ':'); i > strings.LastIndexByte(name, '/') {
+		name, tag = name[:i], name[i+1:]
+	}
+	return name, tag, digest
+}
+
 // imageName takes tag and digest off an image reference.
 func imageName(ref string) string {
-	ref, _, _ = strings.Cut(ref, "@")
-	if i := strings.LastIndexByte(ref, ':'); i > strings.LastIndexByte(ref, '/') {
-		ref = ref[:i]
-	}
-	return ref
+	name, _, _ := SplitRef(ref)
+	return name
 }
 
 // file gives the name of the Dockerfile that road.yaml chooses: relative to the

@@ -57,7 +57,7 @@ Exit status: 0 nothing found that counts, 1 findings, 2 bad input.`,
 			b, err1 := readBaseline(k.baseline)
 			ch, err2 := s.resolve()
 			src, err3 := c.read(args)
-			if err := errors.Join(err, err1, err2, err3); err != nil {
+			if err := errors.Join(err, err1, err2, err3, savable("write-baseline", k.writeNew)); err != nil {
 				return err
 			}
 			return k.run(src, ch, b, write)
@@ -129,11 +129,7 @@ func (k *checking) keepBaseline(rep *check.Report) error {
 	if err != nil {
 		return err
 	}
-	dir, name := filepath.Split(k.writeNew)
-	if dir == "" {
-		dir = "."
-	}
-	if err := writeFiles(dir, edit.Files{name: append(content, '\n')}); err != nil {
+	if err := writeFiles(filepath.Dir(k.writeNew), edit.Files{filepath.Base(k.writeNew): append(content, '\n')}); err != nil {
 		return err
 	}
 	k.say("road: %s knows %d findings now; road check --baseline %[1]s tells of others", k.writeNew, len(b.Findings))

@@ -80,7 +80,8 @@ type command struct {
 	stdin          io.Reader
 	stdout, stderr io.Writer
 	now            func() time.Time
-	begun          bool // the arguments were understood; errors are no longer about usage
+	begun          bool   // the arguments were understood; errors are no longer about usage
+	name           string // of the subcommand
 	quiet          bool
 	noInput        bool
 }
@@ -105,8 +106,8 @@ func (c *command) root(name string) *cobra.Command {
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
-		PersistentPreRun: func(*cobra.Command, []string) {
-			c.begun = true
+		PersistentPreRun: func(cmd *cobra.Command, _ []string) {
+			c.begun, c.name = true, cmd.Name()
 		},
 	}
 	root.PersistentFlags().BoolVarP(&c.quiet, "quiet", "q", false, "no progress and no notes on stderr")

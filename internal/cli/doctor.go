@@ -8,6 +8,9 @@ import (
 	"sync"
 	"time"
 
+	"road/internal/admission"
+	"road/internal/render"
+
 	"github.com/charmbracelet/lipgloss"
 	"github.com/spf13/cobra"
 )
@@ -53,7 +56,9 @@ var examinations = []examination{
 	{"root", "namespaces, overlay mounts, cgroups", lookRoot},
 	{"kernel", "a sandbox of Linux containers", lookKernel},
 	{"OCI runtime", "containers", lookRuntime},
-	{"probe", "attacks by code inside a container", lookProbe},
+	{"probe", "attacks by code inside a container", lookBeside("road-probe", missing)},
+	{"renderer", "kustomizations and Helm charts", lookBeside(render.Program, weaker)},
+	{"admission", "the step that has the cluster refuse weak pods", lookBeside(admission.Program, weaker)},
 	{"overlayfs", "a container's root file system", lookOverlay},
 	{"nftables", "Services and network policies", lookNftables},
 	{"cgroups", "resource limits and what a container uses", lookCgroups},
@@ -84,9 +89,6 @@ Exit status: 0 road walk can run here, 3 it cannot.`,
 				return err
 			}
 			d := examine(c.ctx, o)
-			if c.ctx.Err() != nil {
-				return c.ctx.Err()
-			}
 			if err := c.diagnosis(d, output); err != nil {
 				return err
 			}

@@ -39,7 +39,7 @@ Exit status: 0, 2 bad input or an application that does not work, 3 the host.`,
   road learn --save seen.json . && road fix --seen seen.json .`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
-			if err := errors.Join(r.prepare(args, &selection{}), savable(save)); err != nil {
+			if err := errors.Join(r.prepare(args, &selection{}), savable("save", save)); err != nil {
 				return err
 			}
 			return withEngine(c.ctx, r.engine, func(ctx context.Context, e sandbox.Engine, dir string) error {
@@ -53,16 +53,16 @@ Exit status: 0, 2 bad input or an application that does not work, 3 the host.`,
 	return cmd
 }
 
-// savable refuses a place that cannot be written before anything is started.
-func savable(name string) error {
+// savable refuses a place for the file of a flag that cannot be written before anything is started.
+func savable(flag, name string) error {
 	if name == "" {
 		return nil
 	}
 	if info, err := os.Stat(name); err == nil && !info.Mode().IsRegular() {
-		return usage(fmt.Errorf("--save %s: not a regular file", name), "")
+		return usage(fmt.Errorf("--%s %s: not a regular file", flag, name), "give the name of a file")
 	}
 	if _, err := os.Stat(filepath.Dir(name)); err != nil {
-		return usage(fmt.Errorf("--save %s: %w", name, err), "make the folder first")
+		return usage(fmt.Errorf("--%s %s: %w", flag, name, err), "make the folder first")
 	}
 	return nil
 }

@@ -47,16 +47,20 @@ func lookRuntime(ctx context.Context, o *engineOptions) (level, string, string) 
 	return fine, strings.Replace(first, " version ", " ", 1), ""
 }
 
-func lookProbe(context.Context, *engineOptions) (level, string, string) {
-	self, err := os.Executable()
-	if err != nil {
-		return unknown, err.Error(), ""
+// lookBeside looks for a program of road's own beside this one, and gives what it
+// costs to lack it.
+func lookBeside(name string, lack level) func(context.Context, *engineOptions) (level, string, string) {
+	return func(context.Context, *engineOptions) (level, string, string) {
+		self, err := os.Executable()
+		if err != nil {
+			return unknown, err.Error(), ""
+		}
+		program := filepath.Join(filepath.Dir(self), name)
+		if _, err := exec.LookPath(program); err != nil {
+			return lack, name + " does not lie beside " + self, "make build, or go build -o " + filepath.Dir(self) + "/ ./cmd/..."
+		}
+		return fine, program, ""
 	}
-	probe := filepath.Join(filepath.Dir(self), "road-probe")
-	if _, err := os.Stat(probe); err != nil {
-		return missing, "road-probe does not lie beside " + self, "make build"
-	}
-	return fine, probe, ""
 }
 
 // lookOverlay asks the list of file systems; an absent module may still load.

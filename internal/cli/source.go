@@ -116,6 +116,9 @@ func loadPath(path string) (*app.App, error) {
 	s := &source{path: path}
 	a, err := app.Load(path)
 	if err != nil {
+		if errors.As(err, new(*render.HostError)) {
+			return nil, &fault{HostFault, err, ""}
+		}
 		hint := ""
 		if e := (*render.Error)(nil); errors.As(err, &e) {
 			hint, err = e.Hint, errors.New(s.place(app.Pos{File: e.File, Line: e.Line})+": "+e.Message)
@@ -225,7 +228,7 @@ func (c *command) read(args []string) (*source, error) {
 		s := &source{path, a}
 		c.widened(s)
 		if info, err := os.Stat(path); err == nil && !info.IsDir() {
-			c.say("road: only %s was read: not the Dockerfiles of its images, nor a road.yaml; road check %s reads all", path, filepath.Dir(path))
+			c.say("road: only %s was read: not the Dockerfiles of its images, nor a road.yaml; road %s %s reads all", path, c.name, filepath.Dir(path))
 		}
 		return s, s.broken()
 	}

@@ -100,8 +100,8 @@ committed, before the walk begins.
 Exit status: 0 every step is done or was there already, none of its attacks
 succeeds after it (with --strict: each is blocked) and the application works; 1 a
 step was left out, or an attack of a done step still succeeds (those that the
-road leaves open do not count), or with --strict is unproven; 2 bad input, or an application that does not work at 1.0; 3 the host; 130
-interrupted.`,
+road leaves open do not count), or with --strict is unproven; 2 bad input, or an
+application that does not work at 1.0; 3 the host; 130 interrupted.`,
 		Example: `  road walk --to 2
   road walk --only non-root -o json . > report.json
   road walk --commit --skip limits .`,

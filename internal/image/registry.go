@@ -201,7 +201,7 @@ func (r *registries) explain(ref string, n name.Reference, err error) error {
 	}
 	switch {
 	case errors.Is(err, errOffline):
-		return withHint(fmt.Errorf("cannot get image %q: it is not in the store, and registries are not to be asked", ref), "run it once without --offline")
+		return withHint(fmt.Errorf("cannot get image %q: it is not in the store, and registries are not to be asked", ref), "get it while registries may be asked")
 	case answered(err):
 		return withHint(fmt.Errorf("cannot get image %q: %s refuses: %s", ref, host, refusal(err)), "check the name and the tag; a private image needs a docker login")
 	}

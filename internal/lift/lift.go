@@ -49,6 +49,10 @@ func Apply(a *app.App, files edit.Files, edits []edit.Edit) (edit.Files, []Refus
 		}
 	}
 	l.verdict(others)
+	if len(l.left) > 0 && len(l.refused) == 0 {
+		l.refuseAll(others)
+		return edit.Files{}, l.refused
+	}
 	return l.changed(files), l.refused
 }
 
@@ -334,6 +338,19 @@ func (l *lifting) verdict(others []edit.Edit) {
 				break
 			}
 		}
+	}
+}
+
+// refuseAll refuses every edit where something else moves that none of them was
+// for: nobody knows which of them moved it.
+func (l *lifting) refuseAll(others []edit.Edit) {
+	what, _, _ := strings.Cut(slices.Min(slices.Collect(maps.Keys(l.left))), "]=") // a value may be a secret
+	why := "with it something else changes in what " + l.app.Rendered.Source.String() + " gives: " + strings.Replace(what, " [", " ", 1)
+	for _, w := range l.wishes {
+		l.refuse(w.edit, w.obj, why, "change it by hand")
+	}
+	for _, e := range others {
+		l.refused = append(l.refused, Refused{&edit.Refused{Pos: app.Pos{File: e.File}, Message: why, Hint: "change it by hand"}, e})
 	}
 }
 

@@ -82,7 +82,7 @@ func (l *lifting) imagePlaces(w *wish) []try {
 	if entry == nil {
 		return nil
 	}
-	name, tag, digest := split(ref)
+	name, tag, digest := app.SplitRef(ref)
 	return []try{func(files edit.Files) (edit.Files, bool) {
 		at := app.Path{"images", i}
 		var edits []edit.Edit
@@ -111,15 +111,6 @@ func (l *lifting) imagePlaces(w *wish) []try {
 		}
 		return with(files, edits...)
 	}}
-}
-
-// split takes an image reference apart.
-func split(ref string) (name, tag, digest string) {
-	name, digest, _ = strings.Cut(ref, "@")
-	if i := strings.LastIndexByte(name, ':'); i > strings.LastIndexByte(name, '/') {
-		name, tag = name[:i], name[i+1:]
-	}
-	return name, tag, digest
 }
 
 // imageOf gives the image that stands where a wish wants another.
@@ -238,25 +229,19 @@ func (l *lifting) patch(files edit.Files, w *wish, own app.Path) (edit.Files, bo
 	return with(files, edit.Edit{File: file, Set: &set})
 }
 
-// identities are the keys by which a strategic merge knows the items of a list.
-var identities = map[string]string{
-	"containers": "name", "initContainers": "name", "ephemeralContainers": "name", "env": "name", "volumes": "name",
-	"volumeMounts": "mountPath", "imagePullSecrets": "name", "ports": "containerPort",
-}
-
 // walkTo goes down a path in a patch, and makes the items of lists on the way,
 // by the names that they go by. The path that it gives is shorter where it ends
 // at a list whose items have none.
 func (l *lifting) walkTo(files edit.Files, file string, w *wish, own app.Path) (edit.Files, app.Path, bool) {
 	var at app.Path
 	for i, e := range own {
-		index, isIndex := e.(int)
-		if !isIndex {
+		if _, isIndex := e.(int); !isIndex {
 			at = at.Join(e)
 			continue
 		}
 		list, _ := own[max(i-1, 0)].(string)
-		key := identities[list]
+		item, _ := follow(l.want[w.obj.Doc].tree, w.obj.Within.Join(own[:i+1]...)).(map[string]any)
+		key := render.ItemKey(list, item)
 		if key == "" {
 			return files, at, true
 		}
@@ -285,7 +270,6 @@ func (l *lifting) walkTo(files edit.Files, file string, w *wish, own app.Path) (
 			return nil, nil, false
 		}
 		at = at.Join(n)
-		_ = index
 	}
 	return files, at, true
 }

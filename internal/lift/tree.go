@@ -55,7 +55,10 @@ func nodeAt(n *yaml.Node, p app.Path) *yaml.Node {
 }
 
 // valueAt gives what stands at a path, in the form that edits take it.
-func valueAt(v any, p app.Path) any {
+func valueAt(v any, p app.Path) any { return editable(follow(v, p)) }
+
+// follow goes down a path of a decoded value, nil where it ends.
+func follow(v any, p app.Path) any {
 	for _, e := range p {
 		switch e := e.(type) {
 		case string:
@@ -69,7 +72,7 @@ func valueAt(v any, p app.Path) any {
 			v = list[e]
 		}
 	}
-	return editable(v)
+	return v
 }
 
 // editable gives a decoded value as edits take it.

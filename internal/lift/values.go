@@ -46,8 +46,8 @@ func (l *lifting) valuePlaces(w *wish) []try {
 // imageValues lists the keys that make up an image's name: of the whole of it, of
 // its tag or of its digest.
 func (l *lifting) imageValues(same func(any) [][]string, was, ref string, add func(key []string, value any)) {
-	name, tag, digest := split(ref)
-	oldName, oldTag, _ := split(was)
+	name, tag, digest := app.SplitRef(ref)
+	oldName, oldTag, _ := app.SplitRef(was)
 	for _, key := range same(was) {
 		add(key, ref)
 	}

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync"
 )
 
@@ -50,6 +51,19 @@ func Render(t *Tree, s Source) (*Result, error) {
 	return a.Result, nil
 }
 
+// A HostError is why nothing can be rendered here, whatever the source.
+type HostError struct{ Err error }
+
+func (e *HostError) Error() string { return e.Err.Error() }
+
+// Unwrap gives the cause.
+func (e *HostError) Unwrap() error { return e.Err }
+
+// Hint says what to do about it.
+func (e *HostError) Hint() string {
+	return "build all programs into one folder: go build -o bin/ ./cmd/..."
+}
+
 func ask(q Request) (Answer, error) {
 	var a Answer
 	var err error
@@ -60,7 +74,7 @@ func ask(q Request) (Answer, error) {
 	}
 	switch {
 	case err != nil:
-		return a, fmt.Errorf("%s: %w", Program, err)
+		return a, &HostError{fmt.Errorf("%s, which renders kustomizations and charts, %w", Program, err)}
 	case a.Error != nil:
 		return a, a.Error
 	case a.Fault != "":
@@ -74,9 +88,12 @@ func ask(q Request) (Answer, error) {
 var running program
 
 type program struct {
-	mu  sync.Mutex
-	in  io.WriteCloser
-	out *bufio.Reader
+	path string // "" is beside this program
+	mu   sync.Mutex
+	in   io.WriteCloser
+	out  *bufio.Reader
+	last *firstLine // what it says on its way out
+	done chan error // how it ended
 }
 
 func (p *program) ask(q Request) (a Answer, err error) {
@@ -100,16 +117,24 @@ func (p *program) ask(q Request) (a Answer, err error) {
 	if err != nil && p.in != nil { // the next who asks has another one
 		p.in.Close()
 		p.in = nil
+		if ended := <-p.done; ended != nil {
+			err = ended
+		}
+		err = fmt.Errorf("ended early: %w%s", err, p.last)
 	}
 	return a, err
 }
 
 func (p *program) start() error {
-	self, err := os.Executable()
-	if err != nil {
-		return err
+	path := p.path
+	if path == "" {
+		self, err := os.Executable()
+		if err != nil {
+			return fmt.Errorf("is not found: %w", err)
+		}
+		path = filepath.Join(filepath.Dir(self), Program)
 	}
-	cmd := exec.Command(filepath.Join(filepath.Dir(self), Program))
+	cmd := exec.Command(path)
 	in, err := cmd.StdinPipe()
 	if err != nil {
 		return err
@@ -118,11 +143,37 @@ func (p *program) start() error {
 	if err != nil {
 		return err
 	}
-	cmd.Stderr = os.Stderr
+	p.last, p.done = &firstLine{}, make(chan error, 1)
+	cmd.Stderr = p.last // it is not the user's: the libraries may tell values
 	if err := cmd.Start(); err != nil {
-		return fmt.Errorf("it must lie beside %s: %w", self, err)
+		return fmt.Errorf("does not start: %w", err)
 	}
-	go cmd.Wait() // it ends with its input
 	p.in, p.out = in, bufio.NewReaderSize(out, 1<<20)
+	go func() { p.done <- cmd.Wait() }() // it ends with its input
 	return nil
+}
+
+// A firstLine keeps the beginning of what is written, up to the end of a line.
+type firstLine struct {
+	mu   sync.Mutex
+	text []byte
+}
+
+func (l *firstLine) Write(b []byte) (int, error) {
+	const most = 200
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.text = append(l.text, b[:min(len(b), most-min(len(l.text), most))]...)
+	return len(b), nil
+}
+
+// String gives it to be put behind an error.
+func (l *firstLine) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	line, _, _ := strings.Cut(string(l.text), "\n")
+	if line == "" {
+		return ""
+	}
+	return ": " + line
 }

@@ -31,12 +31,6 @@ type Difference struct {
 // Key names the place and what B has there.
 func (d Difference) Key() string { return fmt.Sprintf("%v=%v", d.Path, d.B) }
 
-// merged are the lists whose order means nothing to Kubernetes, or as good as
-// nothing, with the key of their items.
-var merged = map[string]string{
-	"containers": "name", "env": "name", "volumes": "name", "volumeMounts": "mountPath", "ports": "", "imagePullSecrets": "name",
-}
-
 // Differences lists the leaves at which two trees differ. A mapping that is empty
 // is a leaf too.
 func Differences(a, b any) []Difference { return differences(nil, "", a, b, nil) }
@@ -88,16 +82,16 @@ func keysOf(a, b map[string]any) []string {
 
 // inOrder sorts a list whose order means nothing.
 func inOrder(name string, list []any) []any {
-	key, ok := merged[name]
-	if !ok {
+	if l, ok := lists[name]; !ok || l.ordered {
 		return list
 	}
 	if name == "env" && slices.ContainsFunc(list, func(v any) bool { return strings.Contains(fmt.Sprint(v), "$(") }) {
 		return list // one variable may name another that stands before it
 	}
 	id := func(v any) string {
-		if m, ok := v.(map[string]any); ok && key != "" {
-			return fmt.Sprint(m[key])
+		m, _ := v.(map[string]any)
+		if key := ItemKey(name, m); key != "" {
+			return fmt.Sprint(m[key], m["protocol"])
 		}
 		return fmt.Sprint(v)
 	}

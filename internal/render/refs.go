@@ -18,22 +18,16 @@ type Ref struct {
 // lies elsewhere.
 func Named(doc *yaml.Node) []Ref {
 	var out []Ref
-	add := func(n *yaml.Node) {
-		n = follow(n)
-		if n != nil && n.Kind == yaml.ScalarNode && n.Value != "" && !strings.Contains(n.Value, "\n") {
-			out = append(out, Ref{n.Value, n.Line})
-		}
-	}
-	for _, key := range []string{"resources", "bases", "components", "crds", "configurations", "generators", "transformers", "validators", "patchesStrategicMerge"} {
+	add := func(n *yaml.Node) { out = append(out, ref(n)...) }
+	for _, key := range []string{"resources", "bases", "components", "crds", "configurations", "generators", "transformers", "validators"} {
 		for _, item := range Items(Value(doc, key)) {
 			add(item)
 		}
 	}
-	for _, key := range []string{"patches", "patchesJson6902", "replacements"} {
-		for _, item := range Items(Value(doc, key)) {
-			add(Value(item, "path"))
-		}
+	for _, item := range Items(Value(doc, "replacements")) {
+		add(Value(item, "path"))
 	}
+	out = append(out, Patches(doc)...)
 	add(Value(Value(doc, "openapi"), "path"))
 	for _, key := range []string{"configMapGenerator", "secretGenerator"} {
 		for _, item := range Items(Value(doc, key)) {
@@ -50,6 +44,30 @@ func Named(doc *yaml.Node) []Ref {
 					out = append(out, Ref{name, f.Line})
 				}
 			}
+		}
+	}
+	return out
+}
+
+// ref is what a node names; nothing where it is a text of its own, as patches may
+// stand in the kustomization itself.
+func ref(n *yaml.Node) []Ref {
+	if n = follow(n); n == nil || n.Kind != yaml.ScalarNode || n.Value == "" || strings.Contains(n.Value, "\n") {
+		return nil
+	}
+	return []Ref{{n.Value, n.Line}}
+}
+
+// Patches lists the files that a kustomization names as patches: documents in them
+// have the shape of objects and are none.
+func Patches(doc *yaml.Node) []Ref {
+	var out []Ref
+	for _, item := range Items(Value(doc, "patchesStrategicMerge")) {
+		out = append(out, ref(item)...)
+	}
+	for _, key := range []string{"patches", "patchesJson6902"} {
+		for _, item := range Items(Value(doc, key)) {
+			out = append(out, ref(Value(item, "path"))...)
 		}
 	}
 	return out

@@ -13,6 +13,7 @@ import (
 
 	"road/internal/app"
 	"road/internal/openshift"
+	"road/internal/render"
 	"road/internal/sandbox"
 )
 
@@ -79,6 +80,9 @@ func start(ctx context.Context, o Options, what string) (*walker, error) {
 	}
 	for _, l := range []*lane{w.original, w.lane} {
 		a, err := w.load(l.dir)
+		if errors.As(err, new(*render.HostError)) {
+			return w, err
+		}
 		if err != nil {
 			return w, &InputError{Err: err}
 		}

@@ -41,7 +41,6 @@ func Main() {
 type Options struct {
 	Runtime string // OCI runtime on PATH; "" is runc
 	Probe   string // the road-probe program; "" is the one beside this program
-	Offline bool   // never ask a registry
 
 	Admission string // the road-admission program; "" is the one beside this program
 
@@ -122,7 +121,7 @@ func New(ctx context.Context, o Options) (sandbox.Engine, error) {
 	if err := <-users; err != nil {
 		e.info.Lacks[sandbox.UserNamespaces] = err.Error()
 	}
-	e.store, err = image.Open(image.Options{Dir: w.State, CgroupParent: w.Cgroup + "/build", Offline: o.Offline, Dial: w.DialHost,
+	e.store, err = image.Open(image.Options{Dir: w.State, CgroupParent: w.Cgroup + "/build", Dial: w.DialHost,
 		Waiting: waiting(ctx, o.Waiting)})
 	if err != nil {
 		return nil, errors.Join(err, e.net.Close())
