@@ -43,11 +43,7 @@ func Apply(a *app.App, files edit.Files, edits []edit.Edit) (edit.Files, []Refus
 	}
 	l.rename(others)
 	l.list(others)
-	if !l.atOnce() {
-		for _, w := range l.wishes {
-			l.grant(w)
-		}
-	}
+	l.grantAll()
 	l.verdict(others)
 	if len(l.left) > 0 && len(l.refused) == 0 {
 		l.refuseAll(others)
@@ -63,7 +59,7 @@ type lifting struct {
 	want    []*object
 	wishes  []*wish
 	left    map[string]bool // differences between what the files give and want
-	bad     map[string]bool // keys of values that were tried in vain
+	bad     map[string]bool // values that were tried in vain: key and value
 	refused []Refused
 }
 
@@ -198,34 +194,61 @@ func (l *lifting) list(others []edit.Edit) {
 	}
 }
 
-// atOnce tries the first place of every wish together: it is the right one nearly
-// always, and needs one rendering.
-func (l *lifting) atOnce() bool {
+// grantAll finds places for all wishes. The likely ones are tried together, since
+// they are right nearly always and every try is a rendering.
+func (l *lifting) grantAll() {
 	left, ok := l.measure(l.files)
 	if !ok {
-		return false
+		return
 	}
 	l.left = left
-	if len(left) == 0 {
-		return true
-	}
 	if l.app.Rendered.Source.Chart {
-		return false
+		l.together(l.wishes, l.surely)
+		for _, w := range l.wishes {
+			l.grant(w, l.valuePlaces(w))
+		}
 	}
-	files := l.files
+	l.together(l.wishes, func(w *wish) try { return l.filePlaces(w)[0] })
 	for _, w := range l.wishes {
-		tries := l.places(w)
-		if len(tries) == 0 {
-			return false
-		}
-		out, ok := tries[0](files)
-		if !ok {
-			return false
-		}
-		files = out
+		l.grant(w, l.filePlaces(w))
 	}
-	if left, ok = l.measure(files); !ok || len(left) > 0 {
+}
+
+// together tries one place of each wish, all at once; where that is not right, in
+// halves. A wish that does not like its place is left open.
+func (l *lifting) together(wishes []*wish, place func(*wish) try) {
+	var some []*wish
+	files := l.files
+	for _, w := range wishes {
+		if !l.open(w) {
+			continue
+		}
+		t := place(w)
+		if t == nil {
+			continue
+		}
+		if out, ok := t(files); ok {
+			files, some = out, append(some, w)
+		}
+	}
+	if len(some) == 0 || l.accept(files, some...) || len(some) == 1 {
+		return
+	}
+	l.together(some[:len(some)/2], place)
+	l.together(some[len(some)/2:], place)
+}
+
+// accept takes files if they bring the objects nearer to what is intended, move
+// nothing else and leave nothing of some wishes open.
+func (l *lifting) accept(files edit.Files, some ...*wish) bool {
+	left, ok := l.measure(files)
+	if !ok || !nearer(left, l.left) {
 		return false
+	}
+	for _, w := range some {
+		if slices.ContainsFunc(w.keys, func(k string) bool { return left[k] }) {
+			return false
+		}
 	}
 	l.files, l.left = files, left
 	return true
@@ -234,23 +257,15 @@ func (l *lifting) atOnce() bool {
 // A try changes files for a wish, where that is possible.
 type try func(edit.Files) (edit.Files, bool)
 
-// grant finds the first place for a wish that brings the objects nearer to what is
-// intended and moves nothing else.
-func (l *lifting) grant(w *wish) {
+// grant finds the first place for a wish that is right.
+func (l *lifting) grant(w *wish, places []try) {
 	if !l.open(w) {
 		return
 	}
-	for _, t := range l.places(w) {
-		files, ok := t(l.files)
-		if !ok {
-			continue
+	for _, t := range places {
+		if files, ok := t(l.files); ok && l.accept(files, w) {
+			return
 		}
-		left, ok := l.measure(files)
-		if !ok || !nearer(left, l.left) || slices.ContainsFunc(w.keys, func(k string) bool { return left[k] }) {
-			continue
-		}
-		l.files, l.left = files, left
-		return
 	}
 }
 

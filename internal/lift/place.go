@@ -11,17 +11,17 @@ import (
 	"road/internal/render"
 )
 
-// places lists where a wish may be written, the best first:
+// filePlaces lists where a wish may be written beside a chart's values, the best
+// first, at least one:
 //
-//   - an image under images:, where that has the last word on it; a value of the
-//     chart;
+//   - an image under images:, where that has the last word on it;
 //   - a patch that has the place, since it wins over what is below;
 //   - the object's own file;
 //   - another patch of the object;
 //   - a new patch of the kustomization that has the last word.
-func (l *lifting) places(w *wish) []try {
+func (l *lifting) filePlaces(w *wish) []try {
 	r := l.app.Rendered
-	tries := append(l.imagePlaces(w), l.valuePlaces(w)...)
+	tries := l.imagePlaces(w)
 	own := w.edit.Set.Path[len(w.obj.Within):]
 	var last []try
 	spots := r.Sites(w.obj, w.edit.Set.Path)

@@ -22,6 +22,9 @@ func (l *lifting) valuePlaces(w *wish) []try {
 		return nil
 	}
 	own := w.edit.Set.Path[len(w.obj.Within):]
+	if !l.open(w) {
+		return nil
+	}
 	var tries []try
 	add := func(memo string, key []string, rest app.Path, value any) {
 		if len(tries) < mostTries {
@@ -32,7 +35,10 @@ func (l *lifting) valuePlaces(w *wish) []try {
 		l.imageValues(keys.Same, imageOf(w), ref, func(key []string, value any) { add("", key, nil, value) })
 	}
 	for _, g := range keys.Guesses(own) {
-		memo := fmt.Sprint(g.Key, w.obj.Doc, own[:g.From+1])
+		if at := l.goesTo(g.Key); len(at) > 0 && !at[goal(w, own[:g.From+1])] {
+			continue
+		}
+		memo := fmt.Sprint(g.Key, own[g.From+1:], w.edit.Set.Value)
 		add(memo, g.Key, own[g.From+1:], w.edit.Set.Value)
 	}
 	if now := w.obj.Value(w.edit.Set.Path); now != nil && w.edit.Set.Value != nil {
@@ -41,6 +47,60 @@ func (l *lifting) valuePlaces(w *wish) []try {
 		}
 	}
 	return tries
+}
+
+// goal names a place of a wish's object.
+func goal(w *wish, at app.Path) string { return fmt.Sprint(w.obj.Doc, at) }
+
+// goesTo gives the places at which a key is known to come out: it or a mapping that
+// it is in is put there as it is. None is known for keys that templates take apart.
+func (l *lifting) goesTo(key []string) map[string]bool {
+	out := map[string]bool{}
+	keys := l.app.Rendered.Keys()
+	for n := len(key); n > 0 && len(out) == 0; n-- {
+		for _, p := range keys.Places(key[:n]) {
+			at := app.Path(p.Path)
+			for _, e := range key[n:] {
+				at = at.Join(e)
+			}
+			out[fmt.Sprint(p.Object, at)] = true
+		}
+	}
+	return out
+}
+
+// surely writes a wish to the chart's own values, where a mapping of these is known
+// to come out at its place and nowhere else; nil where none is.
+func (l *lifting) surely(w *wish) try {
+	keys := l.app.Rendered.Keys()
+	if keys == nil {
+		return nil
+	}
+	own := w.edit.Set.Path[len(w.obj.Within):]
+	for _, g := range keys.Guesses(own) {
+		if !l.goesTo(g.Key)[goal(w, own[:g.From+1])] {
+			continue
+		}
+		return func(files edit.Files) (edit.Files, bool) {
+			names := l.app.Rendered.ValuesFiles()
+			return l.setValue(files, names[len(names)-1], w, g.Key, own[g.From+1:], w.edit.Set.Value)
+		}
+	}
+	return nil
+}
+
+// setValue sets a key in one file of values.
+func (l *lifting) setValue(files edit.Files, name string, w *wish, key []string, rest app.Path, value any) (edit.Files, bool) {
+	if files[name] == nil {
+		return nil, false
+	}
+	var at app.Path
+	for _, k := range key {
+		at = at.Join(k)
+	}
+	set := *w.edit.Set
+	set.Doc, set.Path, set.Value, set.Before = 0, at.Join(rest...), value, ""
+	return with(files, edit.Edit{File: name, Set: &set})
 }
 
 // imageValues lists the keys that make up an image's name: of the whole of it, of
@@ -81,17 +141,8 @@ func (l *lifting) value(memo string, w *wish, key []string, rest app.Path, value
 		if memo != "" && l.bad[memo] {
 			return nil, false
 		}
-		var at app.Path
-		for _, k := range key {
-			at = at.Join(k)
-		}
-		set := *w.edit.Set
-		set.Doc, set.Path, set.Value, set.Before = 0, at.Join(rest...), value, ""
 		for _, name := range slices.Backward(names) {
-			if files[name] == nil {
-				continue
-			}
-			out, ok := with(files, edit.Edit{File: name, Set: &set})
+			out, ok := l.setValue(files, name, w, key, rest, value)
 			if !ok {
 				continue
 			}

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"path"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -25,6 +26,7 @@ type Keys struct {
 	base   *Result
 	names  [][]string // of every mapping and every leaf, and those that only templates name
 	leaves map[string]any
+	unset  map[string]bool // that only templates name
 	mu     sync.Mutex
 	places map[string][]Place
 }
@@ -42,11 +44,12 @@ func NewKeys(t *Tree, s Source, base *Result) (*Keys, error) {
 		return nil, err
 	}
 	values, named := a.Values, a.Named
-	k := &Keys{t: t, s: s, base: base, leaves: map[string]any{}, places: map[string][]Place{}}
+	k := &Keys{t: t, s: s, base: base, leaves: map[string]any{}, unset: map[string]bool{}}
 	k.list(nil, values)
 	for _, n := range named {
 		if p := strings.Split(n, "."); !slices.ContainsFunc(k.names, func(o []string) bool { return slices.Equal(o, p) }) {
 			k.names = append(k.names, p)
+			k.unset[n] = true
 		}
 	}
 	return k, nil
@@ -116,29 +119,67 @@ func (k *Keys) Same(v any) [][]string {
 }
 
 // Places finds the mappings of objects that a key is put into, by putting one key
-// more into it.
+// more into it. Those of all mappings of the values are found together, with one
+// rendering where nothing is in the way.
 func (k *Keys) Places(key []string) []Place {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	id := strings.Join(key, ".")
-	if p, ok := k.places[id]; ok {
-		return p
+	if k.places == nil {
+		k.places = map[string][]Place{}
+		var mappings [][]string
+		for _, name := range k.names {
+			if _, leaf := k.leaves[strings.Join(name, ".")]; !leaf && !k.unset[strings.Join(name, ".")] {
+				mappings = append(mappings, name)
+			}
+		}
+		k.find(mappings)
 	}
-	k.places[id] = k.find(key)
+	id := strings.Join(key, ".")
+	if _, leaf := k.leaves[id]; leaf {
+		return nil
+	}
+	if _, known := k.places[id]; !known { // one that only templates name
+		k.find([][]string{key})
+	}
 	return k.places[id]
 }
 
-func (k *Keys) find(key []string) []Place {
-	if _, leaf := k.leaves[strings.Join(key, ".")]; leaf {
-		return nil
+// find fills in the places of some keys. Where they do not render together, or an
+// object is gone, they are looked at in halves.
+func (k *Keys) find(keys [][]string) {
+	if len(keys) == 0 {
+		return
 	}
-	var v any = map[string]any{probe: "1"}
-	for _, e := range slices.Backward(key) {
-		v = map[string]any{e: v}
+	all, ok := k.probe(keys)
+	if !ok && len(keys) > 1 {
+		k.find(keys[:len(keys)/2])
+		k.find(keys[len(keys)/2:])
+		return
 	}
-	text, err := k8syaml.Marshal(v)
+	for i, key := range keys {
+		k.places[strings.Join(key, ".")] = all[i]
+	}
+}
+
+// probe renders with one key more in each of some mappings, whose value says which
+// it is, and gives where they come out.
+func (k *Keys) probe(keys [][]string) (map[int][]Place, bool) {
+	more := map[string]any{}
+	for i, key := range keys {
+		m := more
+		for _, e := range key {
+			below, ok := m[e].(map[string]any)
+			if !ok {
+				below = map[string]any{}
+				m[e] = below
+			}
+			m = below
+		}
+		m[probe] = fmt.Sprint(probe, i)
+	}
+	text, err := k8syaml.Marshal(more)
 	if err != nil {
-		return nil
+		return nil, false
 	}
 	s := k.s
 	s.Probing = true
@@ -148,25 +189,42 @@ func (k *Keys) find(key []string) []Place {
 	t.Files[name] = text
 	r, err := Render(t, s)
 	if err != nil {
-		return nil
+		return nil, false
 	}
-	var out []Place
-	for i := range r.Objects {
-		now := &r.Objects[i]
-		j := slices.IndexFunc(k.base.Objects, func(o Object) bool { return o.Kind == now.Kind && o.Name == now.Name && o.APIVersion == now.APIVersion })
-		if j < 0 {
-			continue
+	out := map[int][]Place{}
+	for j := range k.base.Objects {
+		o := &k.base.Objects[j]
+		i := slices.IndexFunc(r.Objects, func(now Object) bool {
+			return o.Kind == now.Kind && o.Name == now.Name && o.APIVersion == now.APIVersion
+		})
+		if i < 0 {
+			return nil, false
 		}
-		was, err1 := k.base.Objects[j].Tree()
-		is, err2 := now.Tree()
-		if err1 != nil || err2 != nil {
-			continue
+		tree, err := r.Objects[i].Tree()
+		if err != nil {
+			return nil, false
 		}
-		for _, d := range Differences(was, is) {
-			if n := len(d.Path); n > 0 && d.Path[n-1] == probe {
-				out = append(out, Place{j, d.Path[:n-1]})
+		probes(nil, tree, func(at []any, n int) { out[n] = append(out[n], Place{j, at}) })
+	}
+	return out, true
+}
+
+// probes visits the mappings of a value that have a probe.
+func probes(at []any, v any, visit func(at []any, n int)) {
+	switch v := v.(type) {
+	case map[string]any:
+		for k, below := range v {
+			if which, ok := strings.CutPrefix(fmt.Sprint(below), probe); ok && k == probe {
+				if n, err := strconv.Atoi(which); err == nil {
+					visit(at, n)
+				}
+				continue
 			}
+			probes(append(slices.Clone(at), k), below, visit)
+		}
+	case []any:
+		for i, below := range v {
+			probes(append(slices.Clone(at), i), below, visit)
 		}
 	}
-	return out
 }
