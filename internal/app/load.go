@@ -71,7 +71,7 @@ func LoadFiles(name string, files map[string][]byte) (*App, error) {
 func (a *App) Reload(files map[string][]byte) (*App, error) {
 	l := &loader{files: maps.Clone(files), app: &App{Name: a.Name, Below: a.Below, Seen: &Seen{}}}
 	if a.Rendered != nil {
-		l.source = &a.Rendered.Source
+		l.source, l.disk = &a.Rendered.Source, a.Rendered.Disk
 	}
 	if err := l.load(); err != nil {
 		return nil, err
@@ -100,6 +100,7 @@ type loader struct {
 	app     *App
 	files   map[string][]byte
 	root    string         // the folder where files that nothing has asked for yet may lie; "" in memory
+	disk    string         // of an application that was loaded before, that folder
 	source  *render.Source // what is rendered, where that is known
 	single  bool           // PATH is one file: its faults are told whatever it looks like
 	patches map[string]bool

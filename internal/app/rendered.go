@@ -2,6 +2,7 @@ package app
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"path"
 	"slices"
@@ -19,6 +20,7 @@ import (
 type Rendered struct {
 	Source render.Source
 	Result *render.Result
+	Disk   string // the folder of files that nothing has asked for yet; "" in memory
 
 	files map[string][]byte
 	tree  *render.Tree
@@ -42,7 +44,7 @@ func (l *loader) render(s render.Source) ([]file, error) {
 		return nil, err
 	}
 	a := l.app
-	a.Rendered = &Rendered{Source: s, Result: r, files: t.Files, tree: render.NewTree(t.Files, nil), docs: map[string][]*yaml.Node{}}
+	a.Rendered = &Rendered{Source: s, Result: r, Disk: cmp.Or(l.root, l.disk), files: t.Files, tree: render.NewTree(t.Files, nil), docs: map[string][]*yaml.Node{}}
 	a.files = t.Files
 	for _, h := range slices.Compact(r.Hooks) {
 		a.Problems = append(a.Problems, Problem{Pos{File: h}, "a hook, which Helm runs at a time of its own: it is no part of what is checked and run", ""})

@@ -27,7 +27,16 @@ type Refused struct {
 // Apply is edit.Apply for an application that is rendered: edits of its stream
 // become edits of its owner's files. files must hold all of a.Files.
 func Apply(a *app.App, files edit.Files, edits []edit.Edit) (edit.Files, []Refused) {
-	l := &lifting{app: a, files: maps.Clone(files), bad: map[string]bool{}}
+	after, refused := apply(a, files, edits, nil)
+	if shared := breaks(a, files, after); len(shared) > 0 {
+		after, refused = apply(a, files, edits, shared) // without a change of what others use
+	}
+	return after, refused
+}
+
+// apply is Apply that leaves some files alone.
+func apply(a *app.App, files edit.Files, edits []edit.Edit, alone map[string]bool) (edit.Files, []Refused) {
+	l := &lifting{app: a, files: maps.Clone(files), bad: map[string]bool{}, alone: alone}
 	var streamed, others []edit.Edit
 	for _, e := range edits {
 		switch {
@@ -60,6 +69,7 @@ type lifting struct {
 	wishes  []*wish
 	left    map[string]bool // differences between what the files give and want
 	bad     map[string]bool // values that were tried in vain: key and value
+	alone   map[string]bool // files that are not to be changed
 	refused []Refused
 }
 

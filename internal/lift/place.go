@@ -36,6 +36,9 @@ func (l *lifting) filePlaces(w *wish) []try {
 			func(files edit.Files) (edit.Files, bool) { return l.patch(files, w, own) })
 	}
 	for _, s := range spots {
+		if l.alone[s.File] {
+			continue
+		}
 		t := l.spot(w, s)
 		switch {
 		case s.Patch && s.Depth == len(s.Path), !s.Patch && s.Depth > 0:
@@ -79,7 +82,7 @@ func (l *lifting) imagePlaces(w *wish) []try {
 		return nil
 	}
 	i, entry, file := l.app.Rendered.ImageEntry(imageOf(w))
-	if entry == nil {
+	if entry == nil || l.alone[file] {
 		return nil
 	}
 	name, tag, digest := app.SplitRef(ref)
