@@ -31,13 +31,13 @@ func TestFewRenderings(t *testing.T) {
 		values += fmt.Sprintf("s%02d: {securityContext: {}}\n", i)
 		write(fmt.Sprintf("templates/%02d.yaml", i), fmt.Sprintf(`apiVersion: v1
 kind: Pod
-metadata: {name: s%[1]02d}
+metadata: {name: s%02[1]d}
 spec:
   containers:
   - name: web
     image: web:1
     securityContext:
-      {{- toYaml .Values.s%[1]02d.securityContext | nindent 6 }}
+      {{- toYaml .Values.s%02[1]d.securityContext | nindent 6 }}
   - name: a-proxy
     image: proxy:1
 `, i))

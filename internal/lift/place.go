@@ -243,7 +243,7 @@ func (l *lifting) walkTo(files edit.Files, file string, w *wish, own app.Path) (
 			continue
 		}
 		list, _ := own[max(i-1, 0)].(string)
-		item, _ := follow(l.want[w.obj.Doc].tree, w.obj.Within.Join(own[:i+1]...)).(map[string]any)
+		item, _ := follow(l.intended(w), own[:i+1]).(map[string]any)
 		key := render.ItemKey(list, item)
 		if key == "" {
 			return files, at, true
@@ -279,6 +279,5 @@ func (l *lifting) walkTo(files edit.Files, file string, w *wish, own app.Path) (
 
 // intended gives the object of a wish as it shall be in the end.
 func (l *lifting) intended(w *wish) any {
-	var v any = l.want[w.obj.Doc].tree
-	return valueAt(v, w.obj.Within)
+	return follow(l.want[w.obj.Doc].tree, w.obj.Within)
 }
