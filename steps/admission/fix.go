@@ -27,7 +27,32 @@ func fix(a *app.App) ([]edit.Edit, error) {
 			edits = append(edits, create(a, taken, p, "admission-policy", p.policy(a, unruled))...)
 		}
 	}
-	return edits, nil
+	return together(edits), nil
+}
+
+// together makes one edit of those that begin the same list: each knows its own
+// items only.
+func together(edits []edit.Edit) []edit.Edit {
+	var out []edit.Edit
+	first := map[string]*edit.Set{}
+	for _, e := range edits {
+		items, isList := []any(nil), false
+		if e.Set != nil {
+			items, isList = e.Set.Value.([]any)
+		}
+		if !isList {
+			out = append(out, e)
+			continue
+		}
+		key := e.File + "\n" + e.Set.Path.String()
+		if s := first[key]; s != nil {
+			s.Value = append(s.Value.([]any), items...)
+			continue
+		}
+		first[key] = e.Set
+		out = append(out, e)
+	}
+	return out
 }
 
 // label sets what is missing on the namespace's object, or writes one.

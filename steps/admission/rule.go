@@ -9,6 +9,7 @@ import (
 	admissionv1 "k8s.io/api/admissionregistration/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
 )
 
 // A rule is one thing that Pod Security does not ask for and the road gives.
@@ -48,6 +49,18 @@ var rules = []rule{
 		"the pod needs automountServiceAccountToken: false",
 		func(w *app.Workload) bool {
 			return w.Pod.AutomountServiceAccountToken != nil && !*w.Pod.AutomountServiceAccountToken
+		},
+	},
+	{
+		"no token of a service account in a volume",
+		"!has(object.spec.volumes) || object.spec.volumes.all(v, !has(v.projected) || !has(v.projected.sources) || " +
+			"v.projected.sources.all(s, !has(s.serviceAccountToken)))",
+		"no volume may hold a serviceAccountToken",
+		func(w *app.Workload) bool { // where the pod has its token, the cluster adds such a volume
+			return w.Pod.AutomountServiceAccountToken != nil && !*w.Pod.AutomountServiceAccountToken &&
+				!slices.ContainsFunc(w.Pod.Volumes, func(v corev1.Volume) bool {
+					return v.Projected != nil && slices.ContainsFunc(v.Projected.Sources, func(s corev1.VolumeProjection) bool { return s.ServiceAccountToken != nil })
+				})
 		},
 	},
 	{
@@ -149,7 +162,7 @@ func (p *place) selectedBy(m *admissionv1.MatchResources) bool {
 		return true
 	}
 	s, err := metav1.LabelSelectorAsSelector(m.NamespaceSelector)
-	l := labelSet{corev1.LabelMetadataName: p.name}
+	l := labels.Set{corev1.LabelMetadataName: p.name}
 	for k, v := range p.labels {
 		l[k] = v
 	}
@@ -164,15 +177,3 @@ func aboutPods(m *admissionv1.MatchResources, operation admissionv1.OperationTyp
 			(slices.Contains(r.Resources, "pods") || slices.Contains(r.Resources, "*"))
 	})
 }
-
-// labelSet lets a selector look at labels.
-type labelSet map[string]string
-
-// Has says whether there is such a label.
-func (l labelSet) Has(label string) bool { _, ok := l[label]; return ok }
-
-// Get gives its value.
-func (l labelSet) Get(label string) string { return l[label] }
-
-// Lookup gives both.
-func (l labelSet) Lookup(label string) (string, bool) { v, ok := l[label]; return v, ok }

@@ -24,9 +24,12 @@ func fix(a *app.App) ([]edit.Edit, error) {
 			edits = append(edits, edit.Edit{File: w.File, Set: s})
 		}
 		n := needsOf(a, w)
+		if len(n.volumes) > 0 {
+			continue // fixed as a whole or not at all
+		}
 		if n.account {
-			name := w.Name
-			if key := w.Namespace + "/" + name; find(a, name, w.Namespace) == nil && !made[key] {
+			name := freeName(a, w)
+			if key := w.Namespace + "/" + name; !made[key] {
 				made[key] = true
 				edits = append(edits, edit.Edit{File: newFile(a, w, edits), Create: manifest(name, w.Namespace)})
 			}
@@ -43,6 +46,16 @@ func fix(a *app.App) ([]edit.Edit, error) {
 		}
 	}
 	return edits, nil
+}
+
+// freeName gives a name for w's account: its own, or, where there is an account of
+// that name, another, since that one may have been given rights.
+func freeName(a *app.App, w *app.Workload) string {
+	name := w.Name
+	for i := 2; find(a, name, w.Namespace) != nil; i++ {
+		name = fmt.Sprintf("%s-%d", w.Name, i)
+	}
+	return name
 }
 
 // firstOf names the key of the pod's spec in front of which new ones go: its

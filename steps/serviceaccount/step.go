@@ -6,6 +6,7 @@ package serviceaccount
 import (
 	_ "embed"
 	"fmt"
+	"slices"
 
 	"road/internal/app"
 	"road/internal/step"
@@ -49,6 +50,12 @@ func check(a *app.App) []step.Finding {
 		if n.token {
 			add("automountServiceAccountToken", "the pod holds a token of the cluster's API", "set automountServiceAccountToken: false")
 		}
+		for _, i := range n.volumes {
+			v := w.Pod.Volumes[i]
+			f = append(f, step.Finding{Pos: w.Pos(w.PodPath.Join("volumes", i)), Workload: w.ID(),
+				Message: fmt.Sprintf("the volume %q holds a token of the cluster's API", v.Name),
+				Hint:    "take its serviceAccountToken out, or except the workload where it talks to the API (road.yaml: exceptions)"})
+		}
 		if n.links {
 			add("enableServiceLinks", "the pod's variables list every service of the namespace", "set enableServiceLinks: false")
 		}
@@ -61,7 +68,10 @@ func check(a *app.App) []step.Finding {
 const defaultAccount = "default"
 
 // needs are what a pod lacks.
-type needs struct{ account, token, links bool }
+type needs struct {
+	account, token, links bool
+	volumes               []int // the places of those that hold a token of the API: only their owner can tell what for
+}
 
 // needsOf finds what w's pod lacks.
 func needsOf(a *app.App, w *app.Workload) needs {
@@ -77,7 +87,22 @@ func needsOf(a *app.App, w *app.Workload) needs {
 		account: accountName(w) == defaultAccount && w.Name != "" && !kustomized(a, w),
 		token:   automount == nil || *automount,
 		links:   w.Pod.EnableServiceLinks == nil || *w.Pod.EnableServiceLinks,
+		volumes: projected(w),
 	}
+}
+
+// projected gives the places of the volumes that hold a token of the API's. One for
+// another audience is nothing to the API.
+func projected(w *app.Workload) []int {
+	var out []int
+	for i, v := range w.Pod.Volumes {
+		if v.Projected != nil && slices.ContainsFunc(v.Projected.Sources, func(s corev1.VolumeProjection) bool {
+			return s.ServiceAccountToken != nil && s.ServiceAccountToken.Audience == ""
+		}) {
+			out = append(out, i)
+		}
+	}
+	return out
 }
 
 // accountName gives the service account of w's pod.
