@@ -94,7 +94,7 @@ func (t *text) stop(i int, s *walk.Stop) {
 			t.line(indent, ansi.Truncate(l, t.width-len(indent), "…"))
 		}
 	}
-	t.figures(i, s)
+	t.figures(s)
 }
 
 func (t *text) changes(title, diff string) {
@@ -155,7 +155,7 @@ func (t *text) works(s *walk.Stop) {
 }
 
 // figures shows images whose size is known, and how it changed.
-func (t *text) figures(i int, s *walk.Stop) {
+func (t *text) figures(s *walk.Stop) {
 	if len(s.Figures.Images) == 0 {
 		return
 	}

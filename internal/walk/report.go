@@ -71,11 +71,12 @@ type WorkloadResult struct {
 	Reason     string   `json:"reason,omitempty"`
 	Exceptions []string `json:"exceptions"`
 
-	// Excepted says that it was left out because its owner wants it so, in his words
-	// in Reason, or has named a target whose clusters do not bear it. Spared are containers for which that holds while the rest has the
-	// step.
-	Excepted bool     `json:"excepted,omitempty"`
-	Spared   []string `json:"spared,omitempty"`
+	// Excepted says that it was left out on purpose: its owner excepts it, in the
+	// words of Reason, or the clusters that he named do not bear it.
+	Excepted bool `json:"excepted,omitempty"`
+	// Spared are containers that were left out on purpose, while the others of the
+	// workload have the step.
+	Spared []string `json:"spared,omitempty"`
 }
 
 // A Finding is a step.Finding in a report.

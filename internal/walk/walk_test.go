@@ -204,7 +204,6 @@ func TestFixIsAskedAgainWithWhatWasSeen(t *testing.T) {
 	}
 }
 
-// The second step alone is a variant of its own, without the first.
 // What a try that failed built is not what the next one starts from: a fix that
 // reads the image's user finds the one that the image has.
 func TestAFailedTryLeavesTheImagesAsTheyWere(t *testing.T) {
@@ -238,6 +237,7 @@ func TestAFailedTryLeavesTheImagesAsTheyWere(t *testing.T) {
 	}
 }
 
+// The second step alone is a variant of its own, without the first.
 func TestAloneIsOneStepOnly(t *testing.T) {
 	m := &memory{}
 	r := walked(t, options(t, m, map[string]string{"web.yaml": manifest("web")}, labelStep("a"), labelStep("b")))

@@ -18,6 +18,7 @@ import (
 
 	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
 )
 
 //go:embed explain.md
@@ -95,23 +96,11 @@ func directions(np *networkingv1.NetworkPolicy) (ingress, egress bool) {
 		slices.Contains(np.Spec.PolicyTypes, networkingv1.PolicyTypeEgress)
 }
 
-// labelSet lets a selector look at a pod's labels.
-type labelSet map[string]string
-
-// Has says whether there is such a label.
-func (l labelSet) Has(label string) bool { _, ok := l[label]; return ok }
-
-// Get gives its value.
-func (l labelSet) Get(label string) string { return l[label] }
-
-// Lookup gives both.
-func (l labelSet) Lookup(label string) (string, bool) { v, ok := l[label]; return v, ok }
-
 // selects says whether a selector matches a workload's pods; a broken one, which
 // the API server refuses, matches none.
 func selects(s *metav1.LabelSelector, w *app.Workload) bool {
 	sel, err := metav1.LabelSelectorAsSelector(s)
-	return err == nil && sel.Matches(labelSet(w.Meta.Labels))
+	return err == nil && sel.Matches(labels.Set(w.Meta.Labels))
 }
 
 // known says whether runs have shown what a workload needs: what it called

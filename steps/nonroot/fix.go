@@ -7,6 +7,7 @@ import (
 
 	"road/internal/app"
 	"road/internal/edit"
+	"road/internal/step"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -111,7 +112,7 @@ func fixPod(a *app.App, w *app.Workload) []edit.Edit {
 	switch {
 	case len(pod) == 0:
 	case reflect.DeepEqual(sc, corev1.PodSecurityContext{}):
-		set(at, pod, firstList(w))
+		set(at, pod, step.FirstList(w))
 	default:
 		for _, f := range pod {
 			if f.Key == "sysctls" && len(sc.Sysctls) > 0 {
@@ -135,16 +136,6 @@ func fixPod(a *app.App, w *app.Workload) []edit.Edit {
 		}
 	}
 	return edits
-}
-
-// firstList names the list of containers that stands first in the manifest: the
-// pod's security context goes in front of it.
-func firstList(w *app.Workload) string {
-	initial, normal := w.PodPath.Join(string(app.Init)), w.PodPath.Join(string(app.Normal))
-	if i, n := w.Pos(initial), w.Pos(normal); w.Has(initial) && (i.Line < n.Line || i.Line == n.Line && i.Column < n.Column) {
-		return string(app.Init)
-	}
-	return string(app.Normal)
 }
 
 // containerFields are what one container's security context gets.

@@ -91,7 +91,7 @@ func fix(a *app.App) ([]edit.Edit, error) {
 				e.Path, e.Value = e.Path.Join("type"), string(corev1.SeccompProfileTypeRuntimeDefault)
 			}
 			if !w.Has(g.path) {
-				e.Before = string(firstList(w))
+				e.Before = step.FirstList(w)
 			}
 			edits = append(edits, edit.Edit{File: w.File, Set: e})
 		}
@@ -156,16 +156,6 @@ func gaps(w *app.Workload) []gap {
 // filters says whether a profile is one that Pod Security accepts.
 func filters(p *corev1.SeccompProfile) bool {
 	return p.Type == corev1.SeccompProfileTypeRuntimeDefault || p.Type == corev1.SeccompProfileTypeLocalhost
-}
-
-// firstList names the list of containers that stands first in the manifest: the
-// pod's security context goes in front of it.
-func firstList(w *app.Workload) app.ContainerKind {
-	initial, normal := w.PodPath.Join(string(app.Init)), w.PodPath.Join(string(app.Normal))
-	if i, n := w.Pos(initial), w.Pos(normal); w.Has(initial) && (i.Line < n.Line || i.Line == n.Line && i.Column < n.Column) {
-		return app.Init
-	}
-	return app.Normal
 }
 
 // weaken lets every system call through, in memory.
