@@ -91,9 +91,15 @@ func TestTheStepsOwnRules(t *testing.T) {
 		"no limits":         {func(s *corev1.PodSpec) { s.Containers[0].Resources = corev1.ResourceRequirements{} }, "resources.limits.cpu"},
 		"no word on tokens": {func(s *corev1.PodSpec) { s.AutomountServiceAccountToken = nil }, "automountServiceAccountToken: false"},
 		"a token":           {func(s *corev1.PodSpec) { s.AutomountServiceAccountToken = &yes }, "automountServiceAccountToken: false"},
-		"a tag":             {func(s *corev1.PodSpec) { s.Containers[0].Image = "web:2" }, "needs its digest"},
-		"perhaps root":      {func(s *corev1.PodSpec) { s.SecurityContext.RunAsNonRoot = nil }, `violates PodSecurity "restricted:v1.37": runAsNonRoot != true`},
-		"escalation":        {func(s *corev1.PodSpec) { s.InitContainers[0].SecurityContext.AllowPrivilegeEscalation = nil }, "allowPrivilegeEscalation != false"},
+		"a token in a volume": {func(s *corev1.PodSpec) {
+			s.Volumes = volumes(corev1.VolumeProjection{ServiceAccountToken: &corev1.ServiceAccountTokenProjection{Path: "t"}})
+		}, "no volume may hold a serviceAccountToken"},
+		"a projected file": {func(s *corev1.PodSpec) {
+			s.Volumes = volumes(corev1.VolumeProjection{ConfigMap: &corev1.ConfigMapProjection{}})
+		}, ""},
+		"a tag":        {func(s *corev1.PodSpec) { s.Containers[0].Image = "web:2" }, "needs its digest"},
+		"perhaps root": {func(s *corev1.PodSpec) { s.SecurityContext.RunAsNonRoot = nil }, `violates PodSecurity "restricted:v1.37": runAsNonRoot != true`},
+		"escalation":   {func(s *corev1.PodSpec) { s.InitContainers[0].SecurityContext.AllowPrivilegeEscalation = nil }, "allowPrivilegeEscalation != false"},
 		"a host path": {func(s *corev1.PodSpec) {
 			s.Volumes = []corev1.Volume{{Name: "v", VolumeSource: corev1.VolumeSource{HostPath: &corev1.HostPathVolumeSource{Path: "/"}}}}
 		}, `restricted volume types (volume "v" uses restricted volume type "hostPath")`},
@@ -120,5 +126,13 @@ func TestTheStepsOwnRules(t *testing.T) {
 				t.Errorf("%s in %s: %s, want %q", name, ns, b, want)
 			}
 		}
+	}
+}
+
+// volumes gives a projected one.
+func volumes(sources ...corev1.VolumeProjection) []corev1.Volume {
+	return []corev1.Volume{
+		{Name: "scratch", VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}},
+		{Name: "p", VolumeSource: corev1.VolumeSource{Projected: &corev1.ProjectedVolumeSource{Sources: sources}}},
 	}
 }
