@@ -5,11 +5,11 @@ import (
 	"strings"
 
 	"road/internal/app"
+	"road/internal/step"
 
 	admissionv1 "k8s.io/api/admissionregistration/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/labels"
 )
 
 // A rule is one thing that Pod Security does not ask for and the road gives.
@@ -162,7 +162,7 @@ func (p *place) selectedBy(m *admissionv1.MatchResources) bool {
 		return true
 	}
 	s, err := metav1.LabelSelectorAsSelector(m.NamespaceSelector)
-	l := labels.Set{corev1.LabelMetadataName: p.name}
+	l := step.Labels{corev1.LabelMetadataName: p.name}
 	for k, v := range p.labels {
 		l[k] = v
 	}

@@ -18,7 +18,6 @@ import (
 
 	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/labels"
 )
 
 //go:embed explain.md
@@ -100,7 +99,7 @@ func directions(np *networkingv1.NetworkPolicy) (ingress, egress bool) {
 // the API server refuses, matches none.
 func selects(s *metav1.LabelSelector, w *app.Workload) bool {
 	sel, err := metav1.LabelSelectorAsSelector(s)
-	return err == nil && sel.Matches(labels.Set(w.Meta.Labels))
+	return err == nil && sel.Matches(step.Labels(w.Meta.Labels))
 }
 
 // known says whether runs have shown what a workload needs: what it called
