@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"road/internal/app"
+	"road/internal/step"
 )
 
 // The parts of JUnit's form of XML that servers for tests read.
@@ -117,7 +118,7 @@ func why(f Finding) string {
 func told(list []Finding, v View, more func(Finding) string) *junitText {
 	var lines []string
 	for _, f := range list {
-		lines = append(lines, v.Place(app.Pos{File: f.File, Line: f.Line})+": "+hinted(f.Text(), f.Hint)+more(f))
+		lines = append(lines, v.Place(app.Pos{File: f.File, Line: f.Line})+": "+step.WithHint(f.Text(), f.Hint)+more(f))
 	}
 	return &junitText{list[0].Text() + more(list[0]), strings.Join(lines, "\n")}
 }

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"road/internal/app"
+	"road/internal/step"
 	"road/internal/walk"
 )
 
@@ -40,7 +41,7 @@ func Text(w io.Writer, r *Report, v View) error {
 	line := func(format string, args ...any) { fmt.Fprintln(b, walk.Escape(fmt.Sprintf(format, args...))) }
 	lines := func(list []Finding, more func(Finding) string) {
 		for _, f := range list {
-			line("%s: %s", v.Place(app.Pos{File: f.File, Line: f.Line}), hinted(f.Text(), f.Hint)+more(f))
+			line("%s: %s", v.Place(app.Pos{File: f.File, Line: f.Line}), step.WithHint(f.Text(), f.Hint)+more(f))
 		}
 	}
 	lines(r.Findings, func(Finding) string { return "" })
@@ -104,13 +105,6 @@ func counted(n int, one, many string) string {
 	return fmt.Sprintf("%d %s", n, many)
 }
 
-func hinted(text, hint string) string {
-	if hint == "" {
-		return text
-	}
-	return text + " (" + hint + ")"
-}
-
 // JSON writes the report as it is.
 func JSON(w io.Writer, r *Report, _ View) error { return encode(w, r) }
 
@@ -133,7 +127,7 @@ func GitHub(w io.Writer, r *Report, v View) error {
 		if f.Column > 0 {
 			place += fmt.Sprintf(",col=%d", f.Column)
 		}
-		fmt.Fprintf(b, "::error %s,title=%s::%s\n", place, property("road: "+f.Step), data(hinted(f.Text(), f.Hint)))
+		fmt.Fprintf(b, "::error %s,title=%s::%s\n", place, property("road: "+f.Step), data(step.WithHint(f.Text(), f.Hint)))
 	}
 	for _, text := range r.hidden(v) {
 		fmt.Fprintf(b, "::notice::%s\n", data(text))

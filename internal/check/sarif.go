@@ -88,7 +88,7 @@ func SARIF(w io.Writer, r *Report, v View) error {
 		run.Tool.Driver.Rules = append(run.Tool.Driver.Rules, rule(s))
 	}
 	for _, f := range r.all() {
-		res := sarifResult{RuleID: f.Step, RuleIndex: index[f.Step], Level: "warning", Message: sarifText{Text: hinted(f.Text(), f.Hint)},
+		res := sarifResult{RuleID: f.Step, RuleIndex: index[f.Step], Level: "warning", Message: sarifText{Text: step.WithHint(f.Text(), f.Hint)},
 			Locations: []sarifLocation{location(f, v)}, Fingerprints: map[string]string{"road/v1": f.Fingerprint}, Suppressions: []sarifSuppression{}}
 		switch {
 		case f.known:

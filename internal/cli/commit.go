@@ -18,6 +18,7 @@ import (
 
 	"road/internal/app"
 	"road/internal/edit"
+	"road/internal/lock"
 	"road/internal/repo"
 	"road/internal/report"
 	"road/internal/step"
@@ -63,7 +64,7 @@ func (r *run) keeper(write, commit bool) (*keeper, error) {
 	// Of two walks that bring back, one would find the files changed by the other
 	// after all of its work.
 	var err error
-	if k.held, err = lock(k.root); errors.Is(err, errBusy) {
+	if k.held, err = hold(k.root); errors.Is(err, lock.ErrBusy) {
 		return nil, usage(fmt.Errorf("another road walks %s and will write to it", r.source.path), "wait until it has ended, or leave --write and --commit out")
 	}
 	if !commit {

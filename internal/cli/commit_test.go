@@ -14,6 +14,7 @@ import (
 
 	"road/internal/app"
 	"road/internal/edit"
+	"road/internal/lock"
 	"road/internal/repo"
 	"road/internal/report"
 	"road/internal/walk"
@@ -331,11 +332,11 @@ exceptions:
 // folders of one repository, the second waits.
 func TestLock(t *testing.T) {
 	dir := t.TempDir()
-	f, err := lock(dir)
+	f, err := hold(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := lock(dir); !errors.Is(err, errBusy) {
+	if _, err := hold(dir); !errors.Is(err, lock.ErrBusy) {
 		t.Errorf("locked twice: %v", err)
 	}
 	waited := false
@@ -345,7 +346,7 @@ func TestLock(t *testing.T) {
 	}
 	g.Close()
 	ctx, cancel := context.WithCancel(t.Context())
-	if f, err = lock(dir); err != nil {
+	if f, err = hold(dir); err != nil {
 		t.Fatal(err)
 	}
 	defer f.Close()

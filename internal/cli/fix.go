@@ -181,7 +181,7 @@ func (f *fixer) step(s *step.Step) error {
 	}
 	after, refused := step.Apply(f.app, f.files, edits, step.Spared(f.exceptions, s, f.app, f.now()))
 	for _, r := range refused {
-		f.left = append(f.left, leftover{f.onDisk(r.Pos), withHint(r.Message, r.Hint)})
+		f.left = append(f.left, leftover{f.onDisk(r.Pos), step.WithHint(r.Message, r.Hint)})
 	}
 	for name, content := range after {
 		if was, old := f.files[name]; !old || string(was) != string(content) {
@@ -213,7 +213,7 @@ func (f *fixer) step(s *step.Step) error {
 		if finding.NeedsRun {
 			what += " (only a run can tell what to write: road walk)"
 		} else {
-			what = withHint(what, finding.Hint)
+			what = step.WithHint(what, finding.Hint)
 		}
 		if x != nil {
 			what += fmt.Sprintf("; its exception ended on %s: %s", x.Day(), x.Reason)

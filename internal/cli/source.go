@@ -69,7 +69,7 @@ func (s *source) placed(err error) error {
 
 // problem is a Problem in one line, with its hint.
 func (s *source) problem(p app.Problem) string {
-	return withHint(s.place(p.Pos)+": "+p.Message, p.Hint)
+	return step.WithHint(s.place(p.Pos)+": "+p.Message, p.Hint)
 }
 
 // folder takes the PATH of a command that runs things; none is the demo.

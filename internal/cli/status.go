@@ -10,6 +10,7 @@ import (
 	"road/internal/app"
 	"road/internal/image"
 	"road/internal/sandbox"
+	"road/internal/step"
 	"road/internal/walk"
 )
 
@@ -158,17 +159,10 @@ func lines(err error) []string {
 			continue
 		}
 		for _, p := range conf.Problems {
-			out = append(out, withHint(p.Error(), p.Hint))
+			out = append(out, step.WithHint(p.Error(), p.Hint))
 		}
 	}
 	return out
-}
-
-func withHint(line, hint string) string {
-	if hint == "" {
-		return line
-	}
-	return line + " (" + hint + ")"
 }
 
 // hintOf finds the first hint in err's chain.

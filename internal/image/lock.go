@@ -3,31 +3,30 @@ package image
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"path/filepath"
 	"time"
 
-	"golang.org/x/sys/unix"
+	"road/internal/lock"
 )
 
 // lockStore keeps file locked, together with others, until it is closed or the
 // process ends. alone says that there were no others. Only who prunes keeps
 // everybody out; until then waiting is called, whose error ends the wait.
-func lockStore(file string, waiting func() error) (lock io.Closer, alone bool, err error) {
+func lockStore(file string, waiting func() error) (held io.Closer, alone bool, err error) {
 	f, err := os.OpenFile(file, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, false, err
 	}
-	alone = flock(f, unix.LOCK_EX|unix.LOCK_NB) == nil
+	alone = lock.Alone(f) == nil
 	for {
-		err := flock(f, unix.LOCK_SH|unix.LOCK_NB)
+		err := lock.Shared(f)
 		if err == nil {
 			return f, alone, nil
 		}
-		if errors.Is(err, unix.EWOULDBLOCK) {
-			time.Sleep(poll)
+		if errors.Is(err, lock.ErrBusy) {
+			time.Sleep(lock.Poll)
 			if waiting == nil {
 				continue
 			}
@@ -36,48 +35,22 @@ func lockStore(file string, waiting func() error) (lock io.Closer, alone bool, e
 			}
 		}
 		f.Close()
-		return nil, false, fmt.Errorf("lock %s: %w", file, err)
+		return nil, false, err
 	}
 }
 
-// poll is how often a lock that another holds is tried.
-const poll = 20 * time.Millisecond
-
 // lockAlone locks file for this caller alone; waiting is called once if another
-// has it. It polls, so that ctx can end the wait.
+// has it.
 func lockAlone(ctx context.Context, file string, waiting func()) (*os.File, error) {
 	f, err := os.OpenFile(file, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, err
 	}
-	for told := false; ; {
-		err := flock(f, unix.LOCK_EX|unix.LOCK_NB)
-		if err == nil {
-			return f, nil
-		}
-		if !errors.Is(err, unix.EWOULDBLOCK) {
-			f.Close()
-			return nil, fmt.Errorf("lock %s: %w", file, err)
-		}
-		if !told {
-			told = true
-			waiting()
-		}
-		select {
-		case <-ctx.Done():
-			f.Close()
-			return nil, ctx.Err()
-		case <-time.After(poll):
-		}
+	if err := lock.Wait(ctx, f, waiting); err != nil {
+		f.Close()
+		return nil, err
 	}
-}
-
-func flock(f *os.File, how int) error {
-	for {
-		if err := unix.Flock(int(f.Fd()), how); err != unix.EINTR {
-			return err
-		}
-	}
+	return f, nil
 }
 
 // tempDir makes a work directory that sweepTemp of any process removes once it
@@ -89,7 +62,7 @@ func (s *Store) tempDir(kind string) (dir string, done func(), err error) {
 	}
 	f, err := os.Open(dir)
 	if err == nil {
-		err = flock(f, unix.LOCK_SH)
+		err = lock.Shared(f)
 	}
 	if err != nil {
 		os.RemoveAll(dir)
@@ -111,7 +84,7 @@ func (s *Store) sweepTemp() {
 		if err != nil {
 			continue
 		}
-		if flock(f, unix.LOCK_EX|unix.LOCK_NB) == nil {
+		if lock.Alone(f) == nil {
 			os.RemoveAll(name)
 		}
 		f.Close()

@@ -12,9 +12,10 @@ import (
 	"syscall"
 	"time"
 
+	"road/internal/lock"
+
 	"github.com/google/go-containerregistry/pkg/v1/layout"
 	"github.com/moby/buildkit/client"
-	"golang.org/x/sys/unix"
 )
 
 // ErrInUse says that a store is open somewhere: what runs needs its layers.
@@ -46,15 +47,15 @@ func Prune(ctx context.Context, o Options, unused time.Duration) (*Pruned, error
 	if err != nil {
 		return nil, err
 	}
-	lock, err := os.OpenFile(filepath.Join(s.o.Dir, "lock"), os.O_RDWR|os.O_CREATE, 0o600)
+	held, err := os.OpenFile(filepath.Join(s.o.Dir, "lock"), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, err
 	}
-	defer lock.Close()
-	if err := flock(lock, unix.LOCK_EX|unix.LOCK_NB); errors.Is(err, unix.EWOULDBLOCK) {
+	defer held.Close()
+	if err := lock.Alone(held); errors.Is(err, lock.ErrBusy) {
 		return nil, ErrInUse
 	} else if err != nil {
-		return nil, fmt.Errorf("lock %s: %w", lock.Name(), err)
+		return nil, err
 	}
 	p := &Pruned{}
 	if unused <= 0 {
@@ -74,7 +75,7 @@ func (s *Store) removeAll(p *Pruned) error {
 		return err
 	}
 	defer builder.Close()
-	if flock(builder, unix.LOCK_EX|unix.LOCK_NB) != nil {
+	if lock.Alone(builder) != nil {
 		return ErrInUse // a builder that a killed run left is on its way out
 	}
 	var errs []error

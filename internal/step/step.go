@@ -137,3 +137,11 @@ type Outcome struct {
 	Evidence string // real lines, as they came: "touch: /app/x: Read-only file system"
 	Reason   string // why it is unproven
 }
+
+// WithHint puts what to do about something behind what it says, in brackets.
+func WithHint(text, hint string) string {
+	if hint == "" {
+		return text
+	}
+	return text + " (" + hint + ")"
+}

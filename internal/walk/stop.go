@@ -369,7 +369,7 @@ func (w *walker) workloads(before, after []step.Finding, leftOut map[string]stri
 	of := func(list []step.Finding, id string) string {
 		for _, f := range list {
 			if f.Workload == id {
-				return hinted(f)
+				return step.WithHint(f.Message, f.Hint)
 			}
 		}
 		return ""
@@ -401,14 +401,6 @@ func reported(findings []step.Finding, m *masker) []Finding {
 	return out
 }
 
-// hinted is what a step found, with what to do about it.
-func hinted(f step.Finding) string {
-	if f.Hint == "" {
-		return f.Message
-	}
-	return f.Message + " (" + f.Hint + ")"
-}
-
 // reasons puts why a step was left out into one line.
 func reasons(leftOut map[string]string, rest []step.Finding) string {
 	var lines []string
@@ -417,7 +409,7 @@ func reasons(leftOut map[string]string, rest []step.Finding) string {
 	}
 	if len(lines) == 0 {
 		for _, f := range rest {
-			if line := f.Pos.String() + ": " + hinted(f); !slices.Contains(lines, line) {
+			if line := f.Pos.String() + ": " + step.WithHint(f.Message, f.Hint); !slices.Contains(lines, line) {
 				lines = append(lines, line)
 			}
 		}

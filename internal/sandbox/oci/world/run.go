@@ -12,6 +12,8 @@ import (
 	"strings"
 	"time"
 
+	"road/internal/lock"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -212,7 +214,7 @@ func lockOld(name string) (*os.File, error) {
 // locked takes the lock on f without waiting. A file that was removed in the
 // meantime is no lock any more.
 func locked(f *os.File) (*os.File, error) {
-	err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+	err := lock.Alone(f)
 	var st unix.Stat_t
 	if err == nil {
 		err = unix.Fstat(int(f.Fd()), &st)
@@ -221,7 +223,7 @@ func locked(f *os.File) (*os.File, error) {
 		return f, nil
 	}
 	f.Close()
-	if err == unix.EWOULDBLOCK || err == nil {
+	if errors.Is(err, lock.ErrBusy) || err == nil {
 		return nil, nil
 	}
 	return nil, err
