@@ -3,21 +3,17 @@ package main
 import (
 	"bytes"
 	"encoding/json"
-	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 
+	"road/internal/sandbox/sandboxtest"
 	"road/internal/walk"
 )
 
-const (
-	owner       = 54322 // nobody has an account of this number
-	knownSecret = "correct-horse-battery"
-)
+const knownSecret = "correct-horse-battery"
 
 // shop is an application that tells its secret to everybody.
 var shop = map[string]string{
@@ -42,9 +38,6 @@ spec:
 func TestSandboxWalkCommit(t *testing.T) {
 	program := road(t)
 	top := t.TempDir()
-	for dir := top; dir != "/" && dir != os.TempDir(); dir = filepath.Dir(dir) {
-		os.Chmod(dir, 0o755) // for the owner to get there
-	}
 	path := filepath.Join(top, "apps", "shop")
 	for name, content := range shop {
 		name = filepath.Join(path, name)
@@ -53,22 +46,7 @@ func TestSandboxWalkCommit(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	filepath.Walk(top, func(name string, _ os.FileInfo, _ error) error { return os.Lchown(name, owner, owner) })
-	git := func(args ...string) string {
-		cmd := exec.Command("git", args...)
-		cmd.Dir, cmd.Env = top, append(os.Environ(), "HOME=/nonexistent")
-		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: owner, Gid: owner}}
-		out, err := cmd.CombinedOutput()
-		if err != nil {
-			t.Fatalf("git %v: %v\n%s", args, err, out)
-		}
-		return strings.TrimSpace(string(out))
-	}
-	git("init", "-q")
-	git("config", "user.name", "Ada")
-	git("config", "user.email", "ada@example.com")
-	git("add", "-A")
-	git("commit", "-qm", "as it came")
+	git := sandboxtest.Repository(t, top)
 
 	cmd := exec.Command(program, "walk", "--to", "3", "--commit", "-o", "json", path)
 	var stderr bytes.Buffer
@@ -97,18 +75,10 @@ func TestSandboxWalkCommit(t *testing.T) {
 	if got := git("status", "--short"); got != "" {
 		t.Errorf("afterwards:\n%s", got)
 	}
-	filepath.WalkDir(top, func(name string, d fs.DirEntry, err error) error {
-		if err != nil {
-			t.Error(err)
-			return nil
-		}
-		info, err := d.Info()
-		if err != nil || info.Sys().(*syscall.Stat_t).Uid != owner {
-			t.Errorf("%s is not the owner's: %v", name, err)
-		} else if strings.HasSuffix(name, ".yaml") && info.Mode().Perm() != 0o640 {
+	sandboxtest.Owned(t, top, func(name string, info os.FileInfo) {
+		if strings.HasSuffix(name, ".yaml") && info.Mode().Perm() != 0o640 {
 			t.Errorf("%s has mode %v", name, info.Mode())
 		}
-		return nil
 	})
 }
 

@@ -26,16 +26,22 @@ func TestSandboxBaselineOnAReadOnlyRoot(t *testing.T) {
 		ReadOnlyRootFilesystem: &yes,
 		SeccompProfile:         &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeLocalhost, LocalhostProfile: &name},
 	}
-	s, err := deploy(t, a).Scene(t.Context(), sandbox.Target{Workload: db, Container: c.Name}, false)
+	status := statusIn(t, deploy(t, a), sandbox.Target{Workload: db, Container: c.Name})
+	if got := statusField(status, "Seccomp"); got != "2" {
+		t.Errorf("the probe's Seccomp is %q", got)
+	}
+}
+
+// statusIn is what the kernel says of the attacker's code in a container.
+func statusIn(t *testing.T, d sandbox.Deployment, target sandbox.Target) (status string) {
+	t.Helper()
+	s, err := d.Scene(t.Context(), target, false)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	var status string
 	if err := s.Foothold.Code(t.Context(), probe.Status, nil, &status); err != nil {
 		t.Fatal(err)
 	}
-	if got := statusField(status, "Seccomp"); got != "2" {
-		t.Errorf("the probe's Seccomp is %q", got)
-	}
+	return status
 }

@@ -6,7 +6,6 @@ import (
 	"testing"
 
 	"road/internal/app"
-	"road/internal/probe"
 	"road/internal/sandbox"
 )
 
@@ -68,15 +67,7 @@ spec:
 // The pod of a job has ended when the attacks begin; they see one like it.
 func TestSandboxJob(t *testing.T) {
 	d := deploy(t, inline(t, map[string]string{"Dockerfile": dockerfile, "job.yaml": job, "road.yaml": "apiVersion: road/v1\nimages: {app: .}\n"}))
-	s, err := d.Scene(t.Context(), sandbox.Target{Workload: "job/once", Container: "once"}, false)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer s.Close()
-	var status string
-	if err := s.Foothold.Code(t.Context(), probe.Status, nil, &status); err != nil {
-		t.Fatal(err)
-	}
+	status := statusIn(t, d, sandbox.Target{Workload: "job/once", Container: "once"})
 	if got := statusField(status, "Uid"); got != "1234\t1234\t1234\t1234" {
 		t.Errorf("the probe runs as %q", got)
 	}
