@@ -173,6 +173,12 @@ road/report/v1), check's findings (road/check/v1) or doctor's diagnosis
 (road/doctor/v1). Colours need a terminal and no NO_COLOR. -q is silent but for
 errors.
 
+Reports, commits and what learn saves show *** in the place of secrets: values of
+Secrets, and others that go by a name such as DB_PASSWORD or API_TOKEN, in env,
+ConfigMaps, arguments, Dockerfiles and images, and passwords in addresses. Shown as
+they are: a Secret's username, host, port and the like, what a name in the
+application holds, short numbers, and what is shorter than four bytes.
+
 An attack has succeeded, was blocked, or is unproven. It counts as blocked only
 where the same attack was seen to succeed in the same run on a weaker variant of
 the application: as it came, at the stop before, or with the protection taken
