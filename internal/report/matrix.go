@@ -143,7 +143,11 @@ func (t *text) summary() {
 	}
 	last := r.Stops[len(r.Stops)-1]
 	if len(r.Stops) == 1 {
-		t.line(fmt.Sprintf("%s: %s of %d attacks succeed as it stands; %.1f s", r.App, t.number(len(r.SucceededAt(last.Number))), len(r.Matrix.Rows), r.Seconds))
+		unproven := ""
+		if n := len(r.UnprovenAt(last.Number)); n > 0 {
+			unproven = fmt.Sprintf(" and %s are unproven", t.unknown.Render(fmt.Sprint(n)))
+		}
+		t.line(fmt.Sprintf("%s: %s of %d attacks succeed as it stands%s; %.1f s", r.App, t.number(len(r.SucceededAt(last.Number))), len(r.Matrix.Rows), unproven, r.Seconds))
 		return
 	}
 	works := t.good.Render("the application works")
@@ -161,9 +165,19 @@ func (t *text) summary() {
 		t.line(t.bad.Render(fmt.Sprintf("%d of %d steps left out", out, len(r.Stops)-1)))
 	}
 	if n := len(r.Matrix.Rows); n > 0 {
-		parts = append(parts, fmt.Sprintf("of %d attacks %s succeeded at 1.0 and %s at %d.0", n, t.number(len(r.SucceededAt(1))), t.number(len(r.SucceededAt(last.Number))), last.Number))
+		parts = append(parts, fmt.Sprintf("of %d attacks %s", n, t.ends(last.Number)))
 	}
-	t.line(strings.Join(append(parts, works, fmt.Sprintf("%.1f s", r.Seconds)), "; "))
+	t.hanging("", 0, strings.Join(append(parts, works, fmt.Sprintf("%.1f s", r.Seconds)), "; "))
+}
+
+// ends counts what succeeds at the first stop and the last. What is unproven there
+// is counted too: it may succeed as well, and no zero may hide it.
+func (t *text) ends(last int) string {
+	first, end := t.number(len(t.report.SucceededAt(1))), t.number(len(t.report.SucceededAt(last)))
+	if n := len(t.report.UnprovenAt(last)); n > 0 {
+		return fmt.Sprintf("%s succeeded at 1.0, %s at %d.0 and %s unproven there", first, end, last, t.unknown.Render(fmt.Sprint(n)))
+	}
+	return fmt.Sprintf("%s succeeded at 1.0 and %s at %d.0", first, end, last)
 }
 
 func (t *text) number(n int) string {

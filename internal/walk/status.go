@@ -69,11 +69,17 @@ func (r *Report) comesBack(s *Stop) []string {
 
 // SucceededAt names the attacks that succeed at a stop, open ones included; nil
 // for a stop that the walk did not come to.
-func (r *Report) SucceededAt(stop int) []string {
+func (r *Report) SucceededAt(stop int) []string { return r.at(stop, step.Succeeded) }
+
+// UnprovenAt names the attacks of which nobody knows at a stop whether they succeed.
+func (r *Report) UnprovenAt(stop int) []string { return r.at(stop, step.Unproven) }
+
+// at names the attacks with a verdict at a stop.
+func (r *Report) at(stop int, v step.Verdict) []string {
 	var out []string
 	for i, s := range r.Matrix.Stops {
 		for _, row := range r.Matrix.Rows {
-			if s == stop && i < len(row.Cells) && row.Cells[i] == step.Succeeded {
+			if s == stop && i < len(row.Cells) && row.Cells[i] == v {
 				out = append(out, row.Attack)
 			}
 		}
