@@ -128,6 +128,44 @@ spec:
 	}
 }
 
+// A port that the application itself uses, and no front door leads to, is asked as
+// who was seen to use it: a policy lets nobody else in.
+func TestInferredCaller(t *testing.T) {
+	files := map[string][]byte{"web.yaml": []byte(manifest("web")), "job.yaml": []byte(manifest("job")), "service.yaml": []byte(`apiVersion: v1
+kind: Service
+metadata: {name: web}
+spec:
+  selector: {app: web}
+  ports: [{port: 80, targetPort: 8080}, {port: 9090}]
+---
+apiVersion: v1
+kind: Service
+metadata: {name: open}
+spec:
+  type: NodePort
+  selector: {app: web}
+  ports: [{port: 8080}]
+`)}
+	a, err := app.LoadFiles("shop", files)
+	if err != nil {
+		t.Fatal(err)
+	}
+	asked := func() string {
+		var out []string
+		for _, c := range inferred(a) {
+			out = append(out, strings.TrimSuffix(c.Name, " answers")+"<"+c.From.Workload)
+		}
+		return strings.Join(out, " ")
+	}
+	if got := asked(); got != "web:80< web:9090< open:8080<" {
+		t.Errorf("before anything was seen: %s", got)
+	}
+	a.Seen.Inside("deployment/job", "job").Connects = []app.Connection{{Workload: "deployment/web", Protocol: "TCP", Port: 8080}}
+	if got := asked(); got != "web:80<deployment/job web:9090< open:8080<" {
+		t.Errorf("one port was used: %s", got)
+	}
+}
+
 func TestEnvironment(t *testing.T) {
 	got := environment(map[string]app.EnvValue{"B": {Secret: "s", Key: "k"}, "A": {Value: "1"}})
 	want := []corev1.EnvVar{{Name: "A", Value: "1"}, {Name: "B", ValueFrom: &corev1.EnvVarSource{
