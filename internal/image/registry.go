@@ -206,7 +206,7 @@ func (r *registries) explain(ref string, n name.Reference, err error) error {
 		return withHint(fmt.Errorf("cannot get image %q: %s refuses: %s", ref, host, refusal(err)), "check the name and the tag; a private image needs a docker login")
 	}
 	return withHint(fmt.Errorf("cannot get image %q: no registry answers (tried %s: %s)", ref, host, lastWords(err)),
-		"connect this machine to the registry; without one, only Debian's and Ubuntu's images can be made")
+		"connect this machine to the registry; without one, only Debian's and Ubuntu's images can be made. If it is built here: give the folder that holds its Dockerfile too, or name that in road.yaml (images)")
 }
 
 // saying is a registry's refusal, or why it says nothing.

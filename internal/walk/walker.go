@@ -264,7 +264,7 @@ func (w *walker) prepare(ctx context.Context, a *app.App, stop *Stop) error {
 	facts, err := w.o.Engine.Prepare(ctx, a, w.progress(stop))
 	done(err == nil, detailOf(err, images(a)))
 	if err != nil {
-		return err
+		return unread(ctx, a, err)
 	}
 	if a.Seen.Images == nil {
 		a.Seen.Images = map[string]app.ImageFacts{}
@@ -285,6 +285,20 @@ const (
 	leastReady = 30 * time.Second
 	lateness   = 20 // times what it took at 1.0
 )
+
+// unread blames a Dockerfile that could not be read for an image that cannot be
+// had: nobody else may be meant to build it.
+func unread(ctx context.Context, a *app.App, err error) error {
+	if ctx.Err() != nil || !slices.ContainsFunc(a.Images, func(i *app.Image) bool { return i.Build == nil }) {
+		return err
+	}
+	for _, p := range a.Problems {
+		if base := filepath.Base(p.File); strings.Contains(base, "Dockerfile") || strings.Contains(base, "Containerfile") {
+			return &InputError{Err: fmt.Errorf("%w: nothing is built from this file, and %w", p, err), Help: p.Hint}
+		}
+	}
+	return err
+}
 
 func (w *walker) ready(ctx context.Context, a *app.App, dep sandbox.Deployment) error {
 	patience := w.o.Ready
