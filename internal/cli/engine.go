@@ -59,6 +59,9 @@ func engineMain() { oci.Main() }
 // nothing before withEngine may do more than read.
 func withEngine(ctx context.Context, o engineOptions, f func(ctx context.Context, e sandbox.Engine, dir string) error) (err error) {
 	if !oci.Inside() {
+		if _, err := beside(needed...); err != nil {
+			return err
+		}
 		status, err := oci.Enter(oci.EnterOptions{Detach: o.detach, Ready: o.told,
 			Note: func(err error) { complain(os.Stderr, "note", err.Error()) }})
 		if err == nil && o.detach && Status(status) == Interrupted {

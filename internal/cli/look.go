@@ -51,15 +51,14 @@ func lookRuntime(ctx context.Context, o *engineOptions) (level, string, string) 
 // costs to lack it.
 func lookBeside(name string, lack level) func(context.Context, *engineOptions) (level, string, string) {
 	return func(context.Context, *engineOptions) (level, string, string) {
-		self, err := os.Executable()
+		dir, err := beside(name)
+		if f := new(fault); errors.As(err, &f) {
+			return lack, err.Error(), f.hint
+		}
 		if err != nil {
 			return unknown, err.Error(), ""
 		}
-		program := filepath.Join(filepath.Dir(self), name)
-		if _, err := exec.LookPath(program); err != nil {
-			return lack, name + " does not lie beside " + self, "make build, or go build -o " + filepath.Dir(self) + "/ ./cmd/..."
-		}
-		return fine, program, ""
+		return fine, filepath.Join(dir, name), ""
 	}
 }
 

@@ -61,7 +61,7 @@ func (e *HostError) Unwrap() error { return e.Err }
 
 // Hint says what to do about it.
 func (e *HostError) Hint() string {
-	return "build all programs into one folder: go build -o bin/ ./cmd/..."
+	return "build all programs into one folder: make build, or go build -o bin/ ./cmd/..."
 }
 
 func ask(q Request) (Answer, error) {

@@ -47,7 +47,7 @@ func (e *engine) judge() (*admission.Judge, error) {
 	}
 	j, err := admission.Start(program)
 	if err != nil {
-		return nil, &sandbox.HostError{Err: fmt.Errorf("nothing here decides what a cluster admits: %w", err), Hint: "build all programs: go build -o bin/ ./cmd/..."}
+		return nil, &sandbox.HostError{Err: fmt.Errorf("nothing here decides what a cluster admits: %w", err), Hint: "build all programs into one folder: make build, or go build -o bin/ ./cmd/..."}
 	}
 	e.judged = j
 	return j, nil

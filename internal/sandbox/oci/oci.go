@@ -209,7 +209,7 @@ func findProbe(name string) (string, error) {
 		name = filepath.Join(filepath.Dir(self), "road-probe")
 	}
 	if s, err := os.Stat(name); err != nil || s.Mode()&0o111 == 0 {
-		return "", &sandbox.HostError{Err: fmt.Errorf("the probe is missing: %s", name), Hint: "build both programs: go build -o bin/ ./cmd/..."}
+		return "", &sandbox.HostError{Err: fmt.Errorf("the probe is missing: %s", name), Hint: "build all programs into one folder: make build, or go build -o bin/ ./cmd/..."}
 	}
 	return name, nil
 }
