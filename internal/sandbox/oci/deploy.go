@@ -322,8 +322,13 @@ func (d *deployment) allReady(ctx context.Context, members []*member) (waited bo
 		err error
 	}
 	settled := make(chan outcome, len(members))
+	// Nobody makes a pod anew any more when this is over.
+	var work sync.WaitGroup
+	defer work.Wait()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	for _, m := range members {
-		go func() { settled <- outcome{m, d.memberReady(ctx, m)} }()
+		work.Go(func() { settled <- outcome{m, d.through(ctx, m)} })
 	}
 	for range members {
 		o := <-settled

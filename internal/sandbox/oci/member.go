@@ -115,7 +115,7 @@ func (d *deployment) podOptions(m *member, id, ns string, o memberOptions) pod.O
 		CgroupParent: d.node, RuncRoot: filepath.Join(w.Run, "runc"), Runtime: d.e.o.Runtime, HostProc: w.HostProc,
 		Env: envVars(serviceEnv(d.services, ns, o.spec)), Sources: d.sources(m, ns, o),
 		ProbePath: d.e.o.Probe, Scratch: m.scratch, Measure: measure, Opened: opened, Unseen: unseen,
-		SeccompDirs: seccompDirs(d.app, m.workload), Trace: trace,
+		SeccompDirs: seccompDirs(d.app, m.workload), Trace: trace, Failures: failures(m.workload),
 	}
 }
 

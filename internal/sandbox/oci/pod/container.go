@@ -112,7 +112,12 @@ func (c *container) live() {
 		if crashes++; e.lived > quick {
 			backoff, crashes, first = firstBackoff, 0, time.Now()
 		}
-		if crashes >= crashLimit && time.Since(first) >= crashTime {
+		if c.counted() {
+			if n+1 >= c.p.o.Failures {
+				c.crashLoop(e, n+1)
+				return
+			}
+		} else if crashes >= crashLimit && time.Since(first) >= crashTime {
 			c.crashLoop(e, crashes)
 		}
 		c.waitRestart()
@@ -147,6 +152,12 @@ func (c *container) again(code int) bool {
 		c.failed(code)
 	}
 	return false
+}
+
+// counted says that somebody counts how often the container fails, and ends the
+// pod when it was too often.
+func (c *container) counted() bool {
+	return c.p.o.Failures > 0 && c.policy() == corev1.RestartPolicyOnFailure
 }
 
 // runOnce runs the container one time, to its end or until it is told to end.
@@ -209,10 +220,13 @@ func closeOnce(ch chan struct{}) {
 	}
 }
 
-// crashLoop gives up hope for the pod, though the container goes on being
-// restarted as in a cluster.
+// crashLoop gives up hope for the pod, though a container that nobody counts goes
+// on being restarted as in a cluster.
 func (c *container) crashLoop(e ending, crashes int) {
-	reason := fmt.Sprintf("container %s: %s, %d times in a row", c.spec.Name, exitText(e.code, c.status().OOMKilled), crashes)
+	reason := fmt.Sprintf("container %s: %s", c.spec.Name, exitText(e.code, c.status().OOMKilled))
+	if crashes > 1 {
+		reason += fmt.Sprintf(", %d times in a row", crashes)
+	}
 	if e.code == 128 {
 		reason = fmt.Sprintf("container %s: %s", c.spec.Name, c.status().Message)
 	}

@@ -60,6 +60,11 @@ type Options struct {
 	ProbePath string // program mounted read-only at /.road/probe; "" for none
 	Scratch   string // directory mounted writable at /.road/volume; "" for none
 
+	// Failures is how many runs of a container may fail in a pod that is restarted
+	// on failure until it has failed for good, as a Job counts them; 0 leaves it to
+	// the crash loop.
+	Failures int
+
 	// Dial connects as the node does, for httpGet, tcpSocket and grpc probes and
 	// hooks. nil dials from this process's network namespace.
 	Dial func(ctx context.Context, network, addr string) (net.Conn, error)

@@ -149,6 +149,9 @@ func (p *Pod) wait(ctx context.Context, enough func(Status) bool) error {
 			if enough(p.Status()) {
 				return nil
 			}
+			if p.Status().Failed != "" {
+				continue // which says more
+			}
 			return &FailedError{Reason: "the pod has ended", Logs: p.Logs("", 20)}
 		case <-ctx.Done():
 			return &FailedError{Reason: p.pending() + ": " + context.Cause(ctx).Error(), Logs: p.Logs("", 20)}
