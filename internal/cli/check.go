@@ -136,10 +136,15 @@ func (k *checking) keepBaseline(rep *check.Report) error {
 	return nil
 }
 
-// passedBy names the files that could not be used.
+// passedBy names the files that could not be used, and what in them leads nowhere.
 func (c *command) passedBy(s *source) {
 	for _, p := range s.app.Problems {
 		c.say("road: passed by %s", s.problem(p))
+	}
+	if info, err := os.Stat(s.path); err != nil || info.IsDir() { // of one file the pods may stand in another
+		for _, o := range s.app.Unselected() {
+			c.say("road: %s: %s", s.place(o.Pos(nil)), app.NoPod(o))
+		}
 	}
 	for _, d := range untied(s.app) {
 		c.say("road: %s builds no image that a manifest names (say which in road.yaml: images)", s.place(app.Pos{File: d.File}))

@@ -136,6 +136,9 @@ func (w *walker) learnShape() error {
 		i := a.Config.Services[host]
 		w.note(fmt.Sprintf("%s:%d: %s is served by %s, which stands in for it", app.FileName, i.Line, host, cmp.Or(i.Workload, i.Image)))
 	}
+	for _, o := range a.Unselected() {
+		w.note(o.Pos(nil).String() + ": " + app.NoPod(o))
+	}
 	for _, p := range a.Problems {
 		w.report.Problems = append(w.report.Problems, w.mask.line(p.Error()))
 	}

@@ -1,0 +1,55 @@
+package app
+
+import (
+	"fmt"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/labels"
+)
+
+// Unselected gives the Services whose selector matches no pod of PATH, in file
+// order: nobody answers there, and nothing that is inferred of the application is
+// about them. A mistyped label looks like that. A Service is not given where
+// something may make its pods that road does not know: a custom resource in its
+// namespace, or a stand-in of its name.
+func (a *App) Unselected() []*Object {
+	var out []*Object
+	for _, o := range a.Objects {
+		s, ok := o.Typed.(*corev1.Service)
+		if !ok || len(s.Spec.Selector) == 0 || s.Spec.Type == corev1.ServiceTypeExternalName || a.Config.Services[o.Name] != nil {
+			continue
+		}
+		if !a.selected(o, s) && !a.hasCustom(o.Home()) {
+			out = append(out, o)
+		}
+	}
+	return out
+}
+
+// NoPod says it of one of them.
+func NoPod(service *Object) string {
+	return fmt.Sprintf("Service %s selects no pod here, so nobody answers there and no check asks it", service.Name)
+}
+
+func (a *App) selected(o *Object, s *corev1.Service) bool {
+	selector := labels.SelectorFromSet(s.Spec.Selector)
+	for _, w := range a.Workloads {
+		if w.Home() == o.Home() && w.Meta != nil && selector.Matches(labels.Set(w.Meta.Labels)) {
+			return true
+		}
+	}
+	return false
+}
+
+// hasCustom says whether a namespace has an object of a kind that Kubernetes does
+// not have itself: whoever reads it may make pods.
+func (a *App) hasCustom(namespace string) bool {
+	for _, o := range a.Objects {
+		group, _, versioned := strings.Cut(o.APIVersion, "/")
+		if o.Typed == nil && o.Home() == namespace && versioned && strings.Contains(group, ".") && !strings.HasSuffix(group, ".k8s.io") {
+			return true
+		}
+	}
+	return false
+}
