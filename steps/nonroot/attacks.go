@@ -247,7 +247,8 @@ func hostRootFile(ctx context.Context, s *sandbox.Scene) (step.Outcome, error) {
 	if err := errors.Join(err, remove()); err != nil {
 		return step.Outcome{}, err
 	}
-	return judgeSetuid(name, f)
+	out, err := judgeSetuid(name, f)
+	return step.SayWhose(s, out), err
 }
 
 // judgeSetuid says what the owner and mode on the host mean.

@@ -111,7 +111,8 @@ func runFromVolume(ctx context.Context, s *sandbox.Scene) (step.Outcome, error) 
 	if s.Volume == "" {
 		return step.Outcome{}, errors.New("the container has no volume shared with the node")
 	}
-	return saveAndRun(ctx, s, path.Join(s.Volume, "road-tool"))
+	out, err := saveAndRun(ctx, s, path.Join(s.Volume, "road-tool"))
+	return step.SayWhose(s, out), err
 }
 
 // saveAndRun saves the probe's own program as name, starts it, and looks for its
