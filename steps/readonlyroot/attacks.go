@@ -169,6 +169,9 @@ func overwriteAppBinary(ctx context.Context, s *sandbox.Scene) (step.Outcome, er
 	if !path.IsAbs(first.Exe) {
 		return step.Outcome{}, fmt.Errorf("the program of process %d has no name: %q", first.PID, first.Exe)
 	}
+	if strings.HasPrefix(first.Exe, "/.road/") {
+		return step.Outcome{}, errors.New("the application's own program has ended: what ends by itself is attacked in a pod that does nothing")
+	}
 	out, err := overwrite(ctx, s, first.Exe)
 	code := codeFile(s, list)
 	if err != nil || out.Verdict == step.Succeeded || code == "" {
