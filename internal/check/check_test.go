@@ -161,3 +161,22 @@ func TestOutputsEscape(t *testing.T) {
 		t.Errorf("text acts on the terminal: %q", &b)
 	}
 }
+
+// A file that cannot be read is no good news to a pipeline.
+func TestProblemsAreTold(t *testing.T) {
+	r := run(t, load(t, map[string]string{"web.yaml": pod("web", "web"), "bad.yaml": "apiVersion: v1\nkind: Pod\nspec: {\n"}), Options{})
+	v := View{Place: func(p app.Pos) string { return p.String() }}
+	for name, want := range map[string]string{
+		"github": "::warning file=bad.yaml,line=",
+		"junit":  `<testcase name="bad.yaml:`,
+		"json":   `"file": "bad.yaml"`,
+	} {
+		var b bytes.Buffer
+		if err := Formats[name](&b, r, v); err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(b.String(), want) {
+			t.Errorf("%s lacks %q:\n%s", name, want, &b)
+		}
+	}
+}

@@ -44,7 +44,8 @@ type (
 
 // JUnit writes a suite for each workload with a test for each step: it fails where
 // a finding counts, and is skipped where all are known or excepted. What is about
-// no workload stands under the application.
+// no workload stands under the application, and what could not be read is a test
+// that is skipped.
 func JUnit(w io.Writer, r *Report, v View) error {
 	out := junitSuites{Name: "road check " + r.App, Suites: []junitSuite{}}
 	names := []string{}
@@ -58,6 +59,14 @@ func JUnit(w io.Writer, r *Report, v View) error {
 		s := r.suite(name, v)
 		out.Tests, out.Failures, out.Skipped = out.Tests+s.Tests, out.Failures+s.Failures, out.Skipped+s.Skipped
 		out.Suites = append(out.Suites, s)
+	}
+	if n := len(r.Problems); n > 0 {
+		s := junitSuite{Name: "passed by", Tests: n, Skipped: n}
+		for _, p := range r.Problems {
+			s.Cases = append(s.Cases, junitCase{Name: v.Place(app.Pos{File: p.File, Line: p.Line}), Classname: s.Name, File: v.file(p.File), Line: p.Line,
+				Skipped: &junitText{p.Message, step.WithHint(p.Message, p.Hint)}})
+		}
+		out.Tests, out.Skipped, out.Suites = out.Tests+n, out.Skipped+n, append(out.Suites, s)
 	}
 	if _, err := io.WriteString(w, xml.Header); err != nil {
 		return err

@@ -116,18 +116,25 @@ func encode(w io.Writer, v any) error {
 }
 
 // GitHub writes the findings that count as workflow commands, which GitHub shows
-// beside the lines of a pull request, and the rest as notices.
+// beside the lines of a pull request, what could not be read as warnings, and the
+// rest as notices.
 func GitHub(w io.Writer, r *Report, v View) error {
 	b := bufio.NewWriter(w)
+	tell := func(command, file string, line, column int, title, text string) {
+		place := "file=" + property(v.file(file))
+		if line > 0 {
+			place += fmt.Sprintf(",line=%d", line)
+		}
+		if column > 0 {
+			place += fmt.Sprintf(",col=%d", column)
+		}
+		fmt.Fprintf(b, "::%s %s,title=%s::%s\n", command, place, property("road: "+title), data(text))
+	}
 	for _, f := range r.Findings {
-		place := "file=" + property(v.file(f.File))
-		if f.Line > 0 {
-			place += fmt.Sprintf(",line=%d", f.Line)
-		}
-		if f.Column > 0 {
-			place += fmt.Sprintf(",col=%d", f.Column)
-		}
-		fmt.Fprintf(b, "::error %s,title=%s::%s\n", place, property("road: "+f.Step), data(step.WithHint(f.Text(), f.Hint)))
+		tell("error", f.File, f.Line, f.Column, f.Step, step.WithHint(f.Text(), f.Hint))
+	}
+	for _, p := range r.Problems {
+		tell("warning", p.File, p.Line, 0, "passed by", step.WithHint(p.Message, p.Hint))
 	}
 	for _, text := range r.hidden(v) {
 		fmt.Fprintf(b, "::notice::%s\n", data(text))
