@@ -18,8 +18,7 @@ demo: build
 	./bin/road walk
 
 build: setup
-	@echo "building road, $$($(GO) list -deps ./cmd/... | wc -l) packages with BuildKit and Kubernetes' own rules: the first time takes minutes, later ones seconds"
-	$(GO) build $(VCS) -o bin/ ./cmd/...
+	@hack/build.sh $(VCS)
 
 test: setup
 	$(GO) test -timeout 30m $(TESTFLAGS) ./...
