@@ -188,6 +188,8 @@ type NotReadyError struct {
 	Workload string
 	Reason   string // "container web: exit status 1", "image has non-numeric user (web), cannot verify user is non-root"
 	Logs     string // the last lines of its containers
+
+	Running []string // workloads that got ready all the same; none where nobody waited for them
 }
 
 // Error leaves the logs out: they have lines.

@@ -47,7 +47,9 @@ func (w *walker) attackStop(ctx context.Context, c *course) error {
 	w.raid(c, &stop.Parts.Attacks, func(ctx context.Context) error {
 		defer w.end(ctx, l)
 		if err := w.run(ctx, l, a, &Stop{Number: stop.Number, Silent: true}); err != nil {
-			return w.notServed(ctx, stop, jobs, cells, err)
+			if jobs, err = w.served(ctx, stop, a, jobs, cells, err); err != nil || len(jobs) == 0 {
+				return err
+			}
 		}
 		if err := w.evidence(ctx, l, stop); err != nil {
 			return err
@@ -57,18 +59,33 @@ func (w *walker) attackStop(ctx context.Context, c *course) error {
 	return nil
 }
 
-// notServed writes down that attacks could not be run because what they act on
-// does not get ready. Every other error ends the walk.
-func (w *walker) notServed(ctx context.Context, stop *Stop, jobs []job, cells map[key]Cell, err error) error {
+// served writes down that attacks could not be run because what they act on does
+// not get ready, and gives those that can. Every other error ends the walk.
+func (w *walker) served(ctx context.Context, stop *Stop, a *app.App, jobs []job, cells map[key]Cell, err error) ([]job, error) {
 	var late *sandbox.NotReadyError
 	if ctx.Err() != nil || !errors.As(err, &late) {
-		return err
+		return nil, err
 	}
 	w.emit(Note{stop.Number, w.mask.line("what is to be attacked does not run: " + err.Error())})
-	for _, j := range jobs {
-		w.book.write(cells, j.key, Cell{Verdict: step.Unproven, Target: targetName(j.key.target), Reason: w.mask.line("it does not run to be attacked: " + err.Error())})
+	running := late.Running
+	if !serversRun(a, running) {
+		running = nil
 	}
-	return nil
+	return slices.DeleteFunc(slices.Clone(jobs), func(j job) bool {
+		if slices.Contains(running, j.key.target.Workload) {
+			return false
+		}
+		w.book.write(cells, j.key, Cell{Verdict: step.Unproven, Target: targetName(j.key.target), Reason: w.mask.line("it does not run to be attacked: " + err.Error())})
+		return true
+	}), nil
+}
+
+// serversRun says that all that is missing among running is meant to end. An attack
+// that reaches for a server which is not there would only look blocked.
+func serversRun(a *app.App, running []string) bool {
+	return !slices.ContainsFunc(a.Workloads, func(wl *app.Workload) bool {
+		return !wl.Finite() && wl.Replicas != 0 && !slices.Contains(running, wl.ID())
+	})
 }
 
 // jobs gives a step's attacks with their targets.

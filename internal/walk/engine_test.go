@@ -114,6 +114,8 @@ func (d *memoryDeployment) Ready(ctx context.Context) error {
 	if d.claims == "" && d.m.unreadyAnew != nil {
 		unready = d.m.unreadyAnew
 	}
+	var late *sandbox.NotReadyError
+	var running []string
 	for _, w := range d.app.Workloads {
 		if unready == nil {
 			break
@@ -121,9 +123,15 @@ func (d *memoryDeployment) Ready(ctx context.Context) error {
 		if why := unready(d.app, w); why == "never" {
 			<-ctx.Done()
 			return ctx.Err()
-		} else if why != "" {
-			return &sandbox.NotReadyError{Workload: w.ID(), Reason: why, Logs: "last words of " + w.ID()}
+		} else if why == "" {
+			running = append(running, w.ID())
+		} else if late == nil {
+			late = &sandbox.NotReadyError{Workload: w.ID(), Reason: why, Logs: "last words of " + w.ID()}
 		}
+	}
+	if late != nil {
+		late.Running = running
+		return late
 	}
 	return ctx.Err()
 }

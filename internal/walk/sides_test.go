@@ -3,6 +3,8 @@ package walk
 import (
 	"context"
 	"errors"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -75,19 +77,24 @@ func TestHostFaultBesideTheRoadEndsTheWalk(t *testing.T) {
 	}
 }
 
-// What works on the road and does not get ready to be attacked is unproven.
-func TestNotReadyToBeAttackedIsUnproven(t *testing.T) {
-	m := &memory{}
+// lateToBeAttacked has one workload not get ready beside the road.
+func lateToBeAttacked(m *memory, late string) {
 	m.unready = func(a *app.App, w *app.Workload) string {
 		m.mu.Lock()
 		defer m.mu.Unlock()
 		for _, d := range m.running {
-			if d.app == a && d.claims != "walk" {
+			if d.app == a && d.claims != "walk" && w.ID() == late {
 				return "too slow"
 			}
 		}
 		return ""
 	}
+}
+
+// What works on the road and does not get ready to be attacked is unproven.
+func TestNotReadyToBeAttackedIsUnproven(t *testing.T) {
+	m := &memory{}
+	lateToBeAttacked(m, "deployment/web")
 	r := walked(t, options(t, m, map[string]string{"web.yaml": manifest("web")}, labelStep("a")))
 	for _, c := range r.Matrix.Rows[0].Details {
 		if c.Verdict != step.Unproven || c.Reason == "" {
@@ -96,5 +103,36 @@ func TestNotReadyToBeAttackedIsUnproven(t *testing.T) {
 	}
 	if r.Stops[1].Status != Done {
 		t.Errorf("the step is %s", r.Stops[1].Status)
+	}
+}
+
+// A job that does not get through keeps no server from being attacked; a server
+// that is not there does, because attacks may reach for it.
+func TestOneNotReadyToBeAttacked(t *testing.T) {
+	job := "apiVersion: batch/v1\nkind: Job\nmetadata: {name: once}\nspec:\n  template:\n    spec:\n      restartPolicy: Never\n      containers:\n      - {name: once, image: \"example.com/once:1\"}\n"
+	files := map[string]string{"web.yaml": manifest("web"), "db.yaml": manifest("db"), "job.yaml": job}
+	for _, c := range []struct {
+		late     string
+		attacked []string
+	}{
+		{"job/once", []string{"deployment/db", "deployment/web"}},
+		{"deployment/db", nil},
+	} {
+		m := &memory{}
+		lateToBeAttacked(m, c.late)
+		r := walked(t, options(t, m, files, labelStep("a")))
+		var attacked []string
+		for _, a := range r.Stops[1].Attacks {
+			workload, _, _ := strings.Cut(a.Target, " ")
+			if a.After.Verdict == step.Blocked {
+				attacked = append(attacked, workload)
+			} else if a.After.Verdict != step.Unproven || !strings.Contains(a.After.Reason, c.late+" does not get ready") {
+				t.Errorf("%s late: %+v", c.late, a.After)
+			}
+		}
+		slices.Sort(attacked)
+		if len(r.Stops[1].Attacks) != 3 || !slices.Equal(attacked, c.attacked) {
+			t.Errorf("%s late: %d attacks, blocked at %q", c.late, len(r.Stops[1].Attacks), attacked)
+		}
 	}
 }

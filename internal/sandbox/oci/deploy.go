@@ -330,17 +330,26 @@ func (d *deployment) allReady(ctx context.Context, members []*member) (waited bo
 	for _, m := range members {
 		work.Go(func() { settled <- outcome{m, d.through(ctx, m)} })
 	}
+	var n, first *sandbox.NotReadyError
+	running := map[string]bool{}
 	for range members {
 		o := <-settled
-		var n *sandbox.NotReadyError
+		id := o.m.workload.ID()
+		if was, known := running[id]; o.err != nil || was || !known {
+			running[id] = o.err == nil
+		}
 		switch {
 		case o.err == nil:
 			waited = waited || gaveUp != nil
 		case !errors.As(o.err, &n) || ctx.Err() != nil:
 			return waited, nil, o.err
 		case gaveUp == nil:
-			gaveUp, err = o.m, o.err
+			gaveUp, err, first = o.m, o.err, n
 		}
+	}
+	if first != nil {
+		maps.DeleteFunc(running, func(_ string, is bool) bool { return !is })
+		first.Running = slices.Sorted(maps.Keys(running))
 	}
 	return waited, gaveUp, err
 }
