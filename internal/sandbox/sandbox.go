@@ -107,6 +107,10 @@ type Deployment interface {
 	// with a *NotReadyError when it is clear that one will not be.
 	Ready(ctx context.Context) error
 
+	// Unready says of every workload that failed, or serves and is not ready now,
+	// why: where several are not, the first that gave up need not be the cause.
+	Unready() []*NotReadyError
+
 	// Client gives a legitimate client of the application.
 	Client(ctx context.Context, from ClientOptions) (Client, error)
 

@@ -136,6 +136,19 @@ func (d *memoryDeployment) Ready(ctx context.Context) error {
 	return ctx.Err()
 }
 
+func (d *memoryDeployment) Unready() []*sandbox.NotReadyError {
+	var out []*sandbox.NotReadyError
+	for _, w := range d.app.Workloads {
+		if d.m.unready == nil {
+			break
+		}
+		if why := d.m.unready(d.app, w); why != "" {
+			out = append(out, &sandbox.NotReadyError{Workload: w.ID(), Reason: why, Logs: "last words of " + w.ID()})
+		}
+	}
+	return out
+}
+
 type memoryClient struct {
 	*memory
 	app *app.App

@@ -66,8 +66,9 @@ func (w *walker) notWorking(err error) error {
 	if !errors.As(err, &n) {
 		return err
 	}
-	return &InputError{Err: fmt.Errorf("the application does not work as it came: %s", w.mask.line(n.Error())),
-		Logs: w.mask.evidence(n.Logs), Help: cmp.Or(w.unserved(), "make it work first: every pod has to get ready, with every Secret and ConfigMap that it names (road.yaml: secrets)")}
+	reasons, logs := blame(w.unready(n))
+	return &InputError{Err: fmt.Errorf("the application does not work as it came: %s", w.mask.line(reasons)),
+		Logs: w.mask.evidence(logs), Help: cmp.Or(w.unserved(), "make it work first: every pod has to get ready, with every Secret and ConfigMap that it names (road.yaml: secrets)")}
 }
 
 // unserved says which names the application looks up that nobody knows, and how
