@@ -1,7 +1,9 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -27,7 +29,8 @@ func beside(names ...string) (dir string, err error) {
 	dir = filepath.Dir(self)
 	var lack []string
 	for _, name := range names {
-		if _, err := exec.LookPath(filepath.Join(dir, name)); err != nil {
+		// The folder may be closed to who runs this, who is told to be root then.
+		if _, err := exec.LookPath(filepath.Join(dir, name)); err != nil && !errors.Is(err, fs.ErrPermission) {
 			lack = append(lack, name)
 		}
 	}
