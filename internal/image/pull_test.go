@@ -411,7 +411,7 @@ func TestPullRefusals(t *testing.T) {
 	s.registry.offline = true
 	_, err := s.Pull(t.Context(), addr+"/none:1", nil)
 	var h interface{ Hint() string }
-	if err == nil || !errors.As(err, &h) || !strings.Contains(h.Hint(), "--offline") {
+	if err == nil || !errors.As(err, &h) || !strings.Contains(h.Hint(), "may be asked") {
 		t.Error(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
