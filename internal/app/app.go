@@ -211,6 +211,23 @@ func (c *Container) Sidecar() bool {
 	return c.Kind == Init && c.Spec.RestartPolicy != nil && *c.Spec.RestartPolicy == corev1.ContainerRestartPolicyAlways
 }
 
+// RunAs gives what the manifest says of c's user, its own word before the pod's: nil
+// for what neither says.
+func (c *Container) RunAs() (user *int64, nonRoot *bool) {
+	if sc := c.Workload.Pod.SecurityContext; sc != nil {
+		user, nonRoot = sc.RunAsUser, sc.RunAsNonRoot
+	}
+	if sc := c.Spec.SecurityContext; sc != nil {
+		if sc.RunAsUser != nil {
+			user = sc.RunAsUser
+		}
+		if sc.RunAsNonRoot != nil {
+			nonRoot = sc.RunAsNonRoot
+		}
+	}
+	return user, nonRoot
+}
+
 // Pos finds the place of path, which starts at the container.
 func (c *Container) Pos(path ...any) Pos { return c.Workload.Pos(c.Path.Join(path...)) }
 

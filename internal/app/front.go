@@ -38,6 +38,11 @@ func (a *App) Fronts() []Front {
 	return out
 }
 
+// InFront says whether users reach that port of a Service from outside the cluster.
+func (a *App) InFront(service *Object, port int, name string) bool {
+	return slices.ContainsFunc(a.Fronts(), func(f Front) bool { return f.Leads(service, port, name) })
+}
+
 func ingressFronts(o *Object, ing *networkingv1.Ingress) []Front {
 	var out []Front
 	add := func(b *networkingv1.IngressBackend) {

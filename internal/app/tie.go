@@ -17,7 +17,7 @@ func (l *loader) dockerfiles() {
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(l.files)) {
-		if !isDockerfileName(name) && !named[name] || l.single {
+		if !IsDockerfileName(name) && !named[name] || l.single {
 			continue
 		}
 		l.app.files[name] = l.files[name]

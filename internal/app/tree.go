@@ -85,7 +85,7 @@ func (t *tree) visit(dir *os.Root, name string, e fs.DirEntry, err error) error 
 		if slices.Contains(skipped, e.Name()) {
 			return fs.SkipDir
 		}
-	case !isManifestName(name) && !isDockerfileName(name) && !isKustomization(name):
+	case !isManifestName(name) && !IsDockerfileName(name) && !isKustomization(name):
 	case e.Type()&fs.ModeSymlink != 0:
 		if _, err := dir.Stat(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			t.problem(name, "a link that leads out of the folder is not followed", "copy the file here, or give road the folder that holds both")
@@ -129,7 +129,7 @@ func (t *tree) readNamed(dir *os.Root, config string) {
 func (t *tree) readScripts(dir *os.Root) {
 	var names []string
 	for name, content := range t.files {
-		if isDockerfileName(name) || bytes.Contains(content, []byte("FROM")) {
+		if IsDockerfileName(name) || bytes.Contains(content, []byte("FROM")) {
 			names = append(names, startNames(content)...)
 		}
 	}
@@ -179,9 +179,9 @@ func reason(err error) string {
 	return err.Error()
 }
 
-// isDockerfileName knows Dockerfile, Containerfile, Dockerfile.web and
+// IsDockerfileName knows Dockerfile, Containerfile, Dockerfile.web and
 // web.Dockerfile.
-func isDockerfileName(name string) bool {
+func IsDockerfileName(name string) bool {
 	b := path.Base(name)
 	if strings.HasSuffix(b, ".dockerignore") {
 		return false

@@ -138,16 +138,10 @@ func TestBaselineRoundTrip(t *testing.T) {
 	}
 }
 
-// Text that would act in an output stays text there.
-func TestOutputsEscape(t *testing.T) {
-	r := &Report{App: "a", steps: []*step.Step{steps.All[0]}, Findings: []Finding{{Step: "non-root", File: "a,b:c\n.yaml", Line: 1, Workload: "pod/x",
-		Message: "a\x1b[31m\n::error::b", Hint: "50%"}}, Workloads: []State{{Name: "pod/x"}}}
-	v := View{Place: func(p app.Pos) string { return p.String() }}
-	for name, want := range map[string]string{
-		"github": "::error file=a%2Cb%3Ac%0A.yaml,line=1,title=road%3A non-root::a\\x1b[31m%0A::error::b (50%25)\n",
-		"junit":  "a\ufffd[31m&#xA;::error::b",
-		"sarif":  `"uri": "./a,b:c%0A.yaml"`,
-	} {
+// outputs has each form of a report hold the text that is wanted.
+func outputs(t *testing.T, r *Report, v View, wanted map[string]string) {
+	t.Helper()
+	for name, want := range wanted {
 		var b bytes.Buffer
 		if err := Formats[name](&b, r, v); err != nil {
 			t.Fatal(err)
@@ -156,6 +150,18 @@ func TestOutputsEscape(t *testing.T) {
 			t.Errorf("%s lacks %q:\n%s", name, want, &b)
 		}
 	}
+}
+
+// Text that would act in an output stays text there.
+func TestOutputsEscape(t *testing.T) {
+	r := &Report{App: "a", steps: []*step.Step{steps.All[0]}, Findings: []Finding{{Step: "non-root", File: "a,b:c\n.yaml", Line: 1, Workload: "pod/x",
+		Message: "a\x1b[31m\n::error::b", Hint: "50%"}}, Workloads: []State{{Name: "pod/x"}}}
+	v := View{Place: func(p app.Pos) string { return p.String() }}
+	outputs(t, r, v, map[string]string{
+		"github": "::error file=a%2Cb%3Ac%0A.yaml,line=1,title=road%3A non-root::a\\x1b[31m%0A::error::b (50%25)\n",
+		"junit":  "a\ufffd[31m&#xA;::error::b",
+		"sarif":  `"uri": "./a,b:c%0A.yaml"`,
+	})
 	var b bytes.Buffer
 	if Text(&b, r, v); strings.Contains(b.String(), "\x1b") {
 		t.Errorf("text acts on the terminal: %q", &b)
@@ -166,17 +172,9 @@ func TestOutputsEscape(t *testing.T) {
 func TestProblemsAreTold(t *testing.T) {
 	r := run(t, load(t, map[string]string{"web.yaml": pod("web", "web"), "bad.yaml": "apiVersion: v1\nkind: Pod\nspec: {\n"}), Options{})
 	v := View{Place: func(p app.Pos) string { return p.String() }}
-	for name, want := range map[string]string{
+	outputs(t, r, v, map[string]string{
 		"github": "::warning file=bad.yaml,line=",
 		"junit":  `<testcase name="bad.yaml:`,
 		"json":   `"file": "bad.yaml"`,
-	} {
-		var b bytes.Buffer
-		if err := Formats[name](&b, r, v); err != nil {
-			t.Fatal(err)
-		}
-		if !strings.Contains(b.String(), want) {
-			t.Errorf("%s lacks %q:\n%s", name, want, &b)
-		}
-	}
+	})
 }

@@ -9,7 +9,6 @@ import (
 	"net"
 	"net/http"
 	"regexp"
-	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -75,7 +74,7 @@ func inferred(a *app.App) []app.Check {
 // asks as users do.
 func caller(a *app.App, o *app.Object, s *corev1.Service, p corev1.ServicePort) string {
 	if s.Spec.Type == corev1.ServiceTypeNodePort || s.Spec.Type == corev1.ServiceTypeLoadBalancer ||
-		slices.ContainsFunc(a.Fronts(), func(f app.Front) bool { return f.Leads(o, int(p.Port), p.Name) }) {
+		a.InFront(o, int(p.Port), p.Name) {
 		return ""
 	}
 	for _, other := range a.Workloads {

@@ -282,13 +282,6 @@ func (w *walker) prepare(ctx context.Context, a *app.App, stop *Stop) error {
 	return nil
 }
 
-// An application that got ready at 1.0 gets so many times as long later, where a
-// step may keep it from ever getting ready, and others run beside it.
-const (
-	leastReady = 30 * time.Second
-	lateness   = 20 // times what it took at 1.0
-)
-
 // unread blames a Dockerfile that could not be read for an image that cannot be
 // had: nobody else may be meant to build it.
 func unread(ctx context.Context, a *app.App, err error) error {
@@ -296,12 +289,19 @@ func unread(ctx context.Context, a *app.App, err error) error {
 		return err
 	}
 	for _, p := range a.Problems {
-		if base := filepath.Base(p.File); strings.Contains(base, "Dockerfile") || strings.Contains(base, "Containerfile") {
+		if app.IsDockerfileName(p.File) {
 			return &InputError{Err: fmt.Errorf("%w: nothing is built from this file, and %w", p, err), Help: p.Hint}
 		}
 	}
 	return err
 }
+
+// An application that got ready at 1.0 gets so many times as long later, where a
+// step may keep it from ever getting ready, and others run beside it.
+const (
+	leastReady = 30 * time.Second
+	lateness   = 20 // times what it took at 1.0
+)
 
 func (w *walker) ready(ctx context.Context, a *app.App, dep sandbox.Deployment) error {
 	patience := w.o.Ready

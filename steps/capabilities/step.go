@@ -168,19 +168,7 @@ func known(a *app.App, c *app.Container) bool {
 
 // mayBeRoot says whether the manifest lets c run as root.
 func mayBeRoot(c *app.Container) bool {
-	var user *int64
-	var nonRoot *bool
-	if sc := c.Workload.Pod.SecurityContext; sc != nil {
-		user, nonRoot = sc.RunAsUser, sc.RunAsNonRoot
-	}
-	if sc := c.Spec.SecurityContext; sc != nil {
-		if sc.RunAsUser != nil {
-			user = sc.RunAsUser
-		}
-		if sc.RunAsNonRoot != nil {
-			nonRoot = sc.RunAsNonRoot
-		}
-	}
+	user, nonRoot := c.RunAs()
 	return (user == nil || *user == 0) && (nonRoot == nil || !*nonRoot)
 }
 

@@ -127,7 +127,7 @@ func doorPorts(a *app.App, w *app.Workload) (fromController, fromAnywhere, fromN
 			switch {
 			case s.Spec.Type == corev1.ServiceTypeLoadBalancer || s.Spec.Type == corev1.ServiceTypeNodePort:
 				fromAnywhere = append(fromAnywhere, p)
-			case inFront(a, o, sp):
+			case a.InFront(o, int(sp.Port), sp.Name):
 				fromController = append(fromController, p)
 			case !used(a, w, p):
 				fromNamespace = append(fromNamespace, p)
@@ -324,11 +324,6 @@ func labelsOf(w *app.Workload) map[string]string {
 
 // ownLabel is the label that a pod without any gets.
 const ownLabel = "app.kubernetes.io/name"
-
-// inFront says whether an Ingress or a route leads to a port of a Service.
-func inFront(a *app.App, service *app.Object, sp corev1.ServicePort) bool {
-	return slices.ContainsFunc(a.Fronts(), func(f app.Front) bool { return f.Leads(service, int(sp.Port), sp.Name) })
-}
 
 // used says whether a workload was seen to call that port of w.
 func used(a *app.App, w *app.Workload, p port) bool {

@@ -102,19 +102,7 @@ func ordered(m map[string]any) edit.Map {
 
 // mayBeRoot says whether c runs as root, as far as the manifest and its image say.
 func mayBeRoot(a *app.App, c *app.Container) bool {
-	var user *int64
-	var never *bool
-	if sc := c.Workload.Pod.SecurityContext; sc != nil {
-		user, never = sc.RunAsUser, sc.RunAsNonRoot
-	}
-	if sc := c.Spec.SecurityContext; sc != nil {
-		if sc.RunAsUser != nil {
-			user = sc.RunAsUser
-		}
-		if sc.RunAsNonRoot != nil {
-			never = sc.RunAsNonRoot
-		}
-	}
+	user, never := c.RunAs()
 	switch {
 	case user != nil:
 		return *user == 0
