@@ -3,6 +3,7 @@ package network
 import (
 	"encoding/binary"
 	"fmt"
+	"maps"
 	"net/netip"
 
 	"github.com/google/nftables"
@@ -196,35 +197,45 @@ func (k portKey) element() nftables.SetElement {
 
 // replace swaps the ports of a Service for others, in one batch. chains holds
 // the chain of each port, and is brought up to date. A port without backends
-// gets no chain, and is refused.
+// gets no chain, and is refused. The element of a port that stays is not touched:
+// see enforce.
 func (f *firewall) replace(chains map[portKey]*nftables.Chain, targets []target) error {
 	c, err := nftables.New()
 	if err != nil {
 		return err
-	}
-	for k := range chains {
-		if err := c.SetDeleteElements(f.services, []nftables.SetElement{k.element()}); err != nil {
-			return err
-		}
 	}
 	fresh := map[portKey]*nftables.Chain{}
 	for _, t := range targets {
 		if len(t.backends) == 0 {
 			continue
 		}
-		f.chains++
-		ch := c.AddChain(&nftables.Chain{Table: f.table, Name: fmt.Sprint("service-", f.chains)})
+		ch := chains[t.key]
+		if ch != nil {
+			c.FlushChain(ch)
+		} else {
+			f.chains++
+			ch = c.AddChain(&nftables.Chain{Table: f.table, Name: fmt.Sprint("service-", f.chains)})
+		}
 		for i := range t.backends {
 			c.AddRule(&nftables.Rule{Table: f.table, Chain: ch, Exprs: t.rule(i)})
+		}
+		fresh[t.key] = ch
+		if chains[t.key] != nil {
+			continue
 		}
 		e := t.key.element()
 		e.VerdictData = &expr.Verdict{Kind: expr.VerdictGoto, Chain: ch.Name}
 		if err := c.SetAddElements(f.services, []nftables.SetElement{e}); err != nil {
 			return err
 		}
-		fresh[t.key] = ch
 	}
-	for _, ch := range chains {
+	for k, ch := range chains {
+		if fresh[k] != nil {
+			continue
+		}
+		if err := c.SetDeleteElements(f.services, []nftables.SetElement{k.element()}); err != nil {
+			return err
+		}
 		c.FlushChain(ch)
 		c.DelChain(ch)
 	}
@@ -232,9 +243,7 @@ func (f *firewall) replace(chains map[portKey]*nftables.Chain, targets []target)
 		return fmt.Errorf("nftables: %w", err)
 	}
 	clear(chains)
-	for k, ch := range fresh {
-		chains[k] = ch
-	}
+	maps.Copy(chains, fresh)
 	return nil
 }
 

@@ -43,7 +43,7 @@ func (n *Network) SetPolicies(group string, p Policies) error {
 		return errors.New("the network is closed")
 	}
 	if old := n.groups[group]; old != nil {
-		g.chains, g.elements = old.chains, old.elements
+		g.enforced = old.enforced
 	}
 	if err := n.enforce(group, g); err != nil {
 		return err
@@ -59,7 +59,7 @@ func (n *Network) SetPolicies(group string, p Policies) error {
 type policyGroup struct {
 	policies   []*policy
 	namespaces map[string]map[string]string
-	enforced
+	enforced   enforced
 }
 
 // A policy is a NetworkPolicy whose selectors were read.

@@ -311,8 +311,8 @@ func TestSandboxPoliciesFollowPods(t *testing.T) {
 	if err := w.ends["late"].Close(); err != nil {
 		t.Error(err)
 	}
-	if g := w.net.groups["case"]; len(g.chains) != 0 {
-		t.Errorf("%d chains are left", len(g.chains))
+	if g := w.net.groups["case"]; len(g.enforced) != 0 {
+		t.Errorf("%d chains are left", len(g.enforced))
 	}
 	if err := w.net.SetPolicies("case", Policies{}); err != nil {
 		t.Error(err)
@@ -406,5 +406,62 @@ func TestSandboxFlows(t *testing.T) {
 	}
 	if len(got) != len(want) {
 		t.Errorf("noted %v", got)
+	}
+}
+
+// What a policy denies stays denied while pods come and go: not one packet passes
+// while the rules are changed.
+func TestSandboxPolicyHoldsMeanwhile(t *testing.T) {
+	w := newPolicyWorld(t)
+	p := Policies{List: policyList(t, "{spec: {podSelector: {matchLabels: {app: db}}, ingress: [{from: [{podSelector: {matchLabels: {app: guest}}}]}]}}")}
+	if err := w.net.SetPolicies("case", p); err != nil {
+		t.Fatal(err)
+	}
+	in, err := w.ends["db"].ListenPacket(t.Context(), "udp4", ":7")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer in.Close()
+	passed := make(chan string, 1000)
+	go func() {
+		b := make([]byte, 100)
+		for {
+			n, _, err := in.ReadFrom(b)
+			if err != nil {
+				return
+			}
+			passed <- string(b[:n])
+		}
+	}()
+	ctx, cancel := context.WithCancel(t.Context())
+	var sending sync.WaitGroup
+	defer sending.Wait()
+	defer cancel()
+	sent := 0
+	sending.Go(func() {
+		out, err := w.ends["web"].ListenPacket(ctx, "udp4", ":9")
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer out.Close()
+		to := &net.UDPAddr{IP: w.ends["db"].IP.AsSlice(), Port: 7}
+		for ; ctx.Err() == nil; sent++ {
+			out.WriteTo([]byte("denied"), to) // refused or not: what counts is what arrives
+		}
+	})
+	for range 60 {
+		e, err := w.net.Attach(AttachOptions{Name: "guest", Namespace: "shop", Labels: map[string]string{"app": "guest"}, Group: "case"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := e.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	cancel()
+	sending.Wait()
+	if len(passed) > 0 || sent == 0 {
+		t.Errorf("%d of %d packets passed", len(passed), sent)
 	}
 }
