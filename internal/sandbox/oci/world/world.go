@@ -86,6 +86,7 @@ func arrive(s settings) {
 		report:      os.NewFile(workerReport, "report"),
 	}
 	inside.apart()
+	spread(inside.Disk)
 }
 
 // Ready says that the run now does what it was started for. It keeps info for
