@@ -417,10 +417,14 @@ func (d *deployment) end(ctx context.Context, members []*member) error {
 			go m.pod.Stop(0)
 		}
 	})()
+	grace := int64(stopGrace)
+	if d.o.Attacked {
+		grace = 0 // nobody misses what it would still write
+	}
 	errs := make([]error, len(members))
 	var wg sync.WaitGroup
 	for i, m := range members {
-		wg.Go(func() { errs[i] = m.close(stopGrace) })
+		wg.Go(func() { errs[i] = m.close(grace) })
 	}
 	wg.Wait()
 	return errors.Join(errs...)

@@ -112,7 +112,7 @@ func (d *deployment) podOptions(m *member, id, ns string, o memberOptions) pod.O
 		Meta: meta, Spec: d.admitted(m, ns, o.spec), Images: images,
 		NetNS: m.end.Path, UserNS: m.users, ResolvConf: network.ResolvConf(ns),
 		Dir: filepath.Join(w.Run, "pods"), Disk: filepath.Join(w.Disk, "pods"),
-		CgroupParent: d.node, RuncRoot: filepath.Join(w.Run, "runc"), Runtime: d.e.o.Runtime, HostProc: w.HostProc,
+		CgroupParent: d.node, RuncRoot: filepath.Join(w.Run, "runc"), Runtime: d.e.o.Runtime, HostProc: w.HostProc, HostPID: w.HostPID,
 		Env: envVars(serviceEnv(d.services, ns, o.spec)), Sources: d.sources(m, ns, o),
 		ProbePath: d.e.o.Probe, Scratch: m.scratch, Measure: measure, Opened: opened, Unseen: unseen,
 		SeccompDirs: seccompDirs(d.app, m.workload), Trace: trace, Failures: failures(m.workload),

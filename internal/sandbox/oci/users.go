@@ -39,7 +39,7 @@ func (e *engine) proveUsers(ctx context.Context) (err error) {
 		Spec:   &corev1.PodSpec{HostUsers: &no, Containers: []corev1.Container{{Name: "proof", Image: id, Command: []string{pod.ProbeDestination, "hold"}}}},
 		Images: map[string]*image.Image{id: {Lowers: []string{empty}}},
 		Dir:    filepath.Join(e.w.Run, "pods"), Disk: filepath.Join(e.w.Disk, "pods"),
-		CgroupParent: e.w.Node, RuncRoot: filepath.Join(e.w.Run, "runc"), Runtime: e.o.Runtime, HostProc: e.w.HostProc,
+		CgroupParent: e.w.Node, RuncRoot: filepath.Join(e.w.Run, "runc"), Runtime: e.o.Runtime, HostProc: e.w.HostProc, HostPID: e.w.HostPID,
 		ProbePath: e.o.Probe,
 	})
 	if err != nil {

@@ -343,21 +343,35 @@ func readEnd(name string, limit int64) []byte {
 	return b
 }
 
+// forget has the runtime know nothing of the container any more. Of one whose
+// process has ended, all that its delete would find is a directory of its state:
+// removing that here spares a process for every container.
+func (a *attempt) forget(ended bool) error {
+	state := filepath.Join(a.p.o.RuncRoot, a.id)
+	if _, err := os.Stat(state); err != nil {
+		return nil
+	}
+	if ended {
+		return os.RemoveAll(state)
+	}
+	if out, err := exec.Command(a.p.o.Runtime, "--root", a.p.o.RuncRoot, "delete", "--force", a.id).CombinedOutput(); err != nil {
+		return fmt.Errorf("%s delete %s: %s", a.p.o.Runtime, a.id, strings.TrimSpace(string(out)))
+	}
+	return nil
+}
+
 // remove takes away the OCI container, its cgroup, mounts and directories.
 func (a *attempt) remove() error {
 	var errs []error
 	if a.stdin != nil {
 		a.stdin.Close()
 	}
+	ended := a.main != nil && !a.alive()
 	if a.main != nil {
 		a.main.Release()
 	}
 	if a.cmd != nil {
-		if _, err := os.Stat(filepath.Join(a.p.o.RuncRoot, a.id)); err == nil {
-			if out, err := exec.Command(a.p.o.Runtime, "--root", a.p.o.RuncRoot, "delete", "--force", a.id).CombinedOutput(); err != nil {
-				errs = append(errs, fmt.Errorf("%s delete %s: %s", a.p.o.Runtime, a.id, strings.TrimSpace(string(out))))
-			}
-		}
+		errs = append(errs, a.forget(ended))
 	}
 	if a.watch != nil {
 		a.watch.close()

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/containerd/cgroups/v3"
@@ -81,44 +82,46 @@ func (g podCgroup) read() counters {
 	var c counters
 	if g.unified {
 		d := g.dir("")
-		cpu := readKeys(filepath.Join(d, "cpu.stat"))
-		c.anon = readKeys(filepath.Join(d, "memory.stat"))["anon"]
-		events := readKeys(filepath.Join(d, "memory.events"))
-		c.oomKills, c.full = events["oom_kill"], events["max"] > 0
-		c.cpu = time.Duration(cpu["usage_usec"]) * time.Microsecond
-		c.throttled = cpu["nr_throttled"]
+		c.anon, _ = readKey(filepath.Join(d, "memory.stat"), "anon")
+		c.oomKills, _ = readKey(filepath.Join(d, "memory.events"), "oom_kill")
+		atLimit, _ := readKey(filepath.Join(d, "memory.events"), "max")
+		c.full = atLimit > 0
+		used, _ := readKey(filepath.Join(d, "cpu.stat"), "usage_usec")
+		c.cpu = time.Duration(used) * time.Microsecond
+		c.throttled, _ = readKey(filepath.Join(d, "cpu.stat"), "nr_throttled")
 		c.pids = readNumber(filepath.Join(d, "pids.current"))
 		_, err := os.Stat(d)
 		c.exists = err == nil
 		return c
 	}
 	memory := g.dir("memory")
-	c.anon = readKeys(filepath.Join(memory, "memory.stat"))["total_rss"]
-	c.oomKills = readKeys(filepath.Join(memory, "memory.oom_control"))["oom_kill"]
+	c.anon, _ = readKey(filepath.Join(memory, "memory.stat"), "total_rss")
+	c.oomKills, _ = readKey(filepath.Join(memory, "memory.oom_control"), "oom_kill")
 	// Kernels since 6.18 at the latest do not count memory.failcnt.
 	limit := readNumber(filepath.Join(memory, "memory.limit_in_bytes"))
 	c.full = limit > 0 && readNumber(filepath.Join(memory, "memory.max_usage_in_bytes")) >= limit-chargeBytes
 	c.cpu = time.Duration(readNumber(filepath.Join(g.dir("cpuacct"), "cpuacct.usage")))
-	c.throttled = readKeys(filepath.Join(g.dir("cpu"), "cpu.stat"))["nr_throttled"]
+	c.throttled, _ = readKey(filepath.Join(g.dir("cpu"), "cpu.stat"), "nr_throttled")
 	c.pids = readNumber(filepath.Join(g.dir("pids"), "pids.current"))
 	_, err := os.Stat(memory)
 	c.exists = err == nil
 	return c
 }
 
-// readKeys reads lines of "name number".
-func readKeys(name string) map[string]int64 {
+// readKey reads the number of one of a file's lines of "name number"; ok says that
+// there is such a file.
+func readKey(name, key string) (n int64, ok bool) {
 	b, err := os.ReadFile(name)
 	if err != nil {
-		return nil
+		return 0, false
 	}
-	m := map[string]int64{}
-	for _, line := range strings.Split(string(b), "\n") {
-		if k, v, ok := strings.Cut(line, " "); ok {
-			m[k], _ = strconv.ParseInt(v, 10, 64)
+	for line := range strings.Lines(string(b)) {
+		if v, found := strings.CutPrefix(line, key+" "); found {
+			n, _ = strconv.ParseInt(strings.TrimSpace(v), 10, 64)
+			break
 		}
 	}
-	return m
+	return n, true
 }
 
 func readNumber(name string) int64 {
@@ -160,32 +163,53 @@ func (g podCgroup) kill() {
 	}
 }
 
+// hierarchies are the directories that cgroupRoot has: one for each controller of
+// version 1.
+var hierarchies = sync.OnceValue(func() []string {
+	dirs, _ := filepath.Glob(filepath.Join(cgroupRoot, "*"))
+	return dirs
+})
+
 // remove removes the group and its children in every hierarchy. The kernel says
 // busy for a moment after the last process is gone.
 func (g podCgroup) remove() error {
 	dirs := []string{g.dir("")}
 	if !g.unified {
-		dirs, _ = filepath.Glob(filepath.Join(g.root, "*", g.path))
+		dirs = nil
+		for _, h := range hierarchies() {
+			dirs = append(dirs, filepath.Join(h, g.path))
+		}
 	}
 	var errs []error
 	deadline := time.Now().Add(2 * time.Second)
 	for _, dir := range dirs {
-		var below []string
-		filepath.WalkDir(dir, func(name string, d os.DirEntry, err error) error {
-			if err == nil && d.IsDir() {
-				below = append(below, name)
-			}
-			return nil
-		})
-		for i := len(below) - 1; i >= 0; i-- {
-			err := unix.Rmdir(below[i])
-			for err == unix.EBUSY && time.Now().Before(deadline) {
-				time.Sleep(2 * time.Millisecond)
-				err = unix.Rmdir(below[i])
-			}
-			if err != nil && err != unix.ENOENT {
-				errs = append(errs, &os.PathError{Op: "rmdir", Path: below[i], Err: err})
-			}
+		// Most have no group below them, and to look for one costs more than to try.
+		if err := unix.Rmdir(dir); err == nil || err == unix.ENOENT || err == unix.ENOTDIR {
+			continue
+		}
+		errs = append(errs, removeBelow(dir, deadline))
+	}
+	return errors.Join(errs...)
+}
+
+// removeBelow removes a group in one hierarchy, the groups below it first.
+func removeBelow(dir string, deadline time.Time) error {
+	var below []string
+	filepath.WalkDir(dir, func(name string, d os.DirEntry, err error) error {
+		if err == nil && d.IsDir() {
+			below = append(below, name)
+		}
+		return nil
+	})
+	var errs []error
+	for i := len(below) - 1; i >= 0; i-- {
+		err := unix.Rmdir(below[i])
+		for err == unix.EBUSY && time.Now().Before(deadline) {
+			time.Sleep(2 * time.Millisecond)
+			err = unix.Rmdir(below[i])
+		}
+		if err != nil && err != unix.ENOENT {
+			errs = append(errs, &os.PathError{Op: "rmdir", Path: below[i], Err: err})
 		}
 	}
 	return errors.Join(errs...)

@@ -141,7 +141,7 @@ func newOptions(t testing.TB, img *image.Image, spec *corev1.PodSpec) Options {
 		Spec: spec, Images: map[string]*image.Image{"test": img},
 		ResolvConf: "nameserver 10.96.0.10\n",
 		Dir:        filepath.Join(w.Run, "pods"), Disk: filepath.Join(w.Disk, "pods"),
-		CgroupParent: w.Node, RuncRoot: filepath.Join(w.Run, "runc"), HostProc: w.HostProc,
+		CgroupParent: w.Node, RuncRoot: filepath.Join(w.Run, "runc"), HostProc: w.HostProc, HostPID: w.HostPID,
 		ProbePath: program(t),
 		Dial:      dialIn(filepath.Join(w.Run, "pods", id, "ns", "net")), // the node reaches every pod
 	}

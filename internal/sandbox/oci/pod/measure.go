@@ -22,12 +22,13 @@ type Peak struct {
 // Both are sums with the groups below it. Not ok means that the group is gone.
 func (g podCgroup) use() (anon int64, cpu time.Duration, ok bool) {
 	if g.unified {
-		stat := readKeys(filepath.Join(g.dir(""), "memory.stat"))
-		used := readKeys(filepath.Join(g.dir(""), "cpu.stat"))["usage_usec"]
-		return stat["anon"], time.Duration(used) * time.Microsecond, stat != nil
+		used, _ := readKey(filepath.Join(g.dir(""), "cpu.stat"), "usage_usec")
+		anon, ok = readKey(filepath.Join(g.dir(""), "memory.stat"), "anon")
+		return anon, time.Duration(used) * time.Microsecond, ok
 	}
-	stat := readKeys(filepath.Join(g.dir("memory"), "memory.stat"))
-	return stat["total_rss"], time.Duration(readNumber(filepath.Join(g.dir("cpuacct"), "cpuacct.usage"))), stat != nil
+	cpu = time.Duration(readNumber(filepath.Join(g.dir("cpuacct"), "cpuacct.usage")))
+	anon, ok = readKey(filepath.Join(g.dir("memory"), "memory.stat"), "total_rss")
+	return anon, cpu, ok
 }
 
 // A gauge measures one run of a container.

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -106,25 +107,22 @@ func (n *Node) Processes() ([]sandbox.Process, error) {
 	if a == nil {
 		return nil, fmt.Errorf("container %s is not running", n.c.spec.Name)
 	}
-	entries, err := os.ReadDir(n.p.o.HostProc)
-	if err != nil {
-		return nil, err
-	}
 	var ps []sandbox.Process
-	for _, e := range entries {
-		pid, err := strconv.Atoi(e.Name())
+	for _, own := range a.cgroup.procs() {
+		pid, err := n.p.o.HostPID(own)
 		if err != nil {
-			continue
+			continue // it has ended
 		}
-		dir := filepath.Join(n.p.o.HostProc, e.Name())
+		dir := filepath.Join(n.p.o.HostProc, strconv.Itoa(pid))
 		b, err := os.ReadFile(filepath.Join(dir, "cgroup"))
 		if err != nil || !inCgroup(string(b), a.cgroup.path) {
-			continue
+			continue // another has its number by now
 		}
 		if q, ok := readProcess(dir, pid); ok {
 			ps = append(ps, q)
 		}
 	}
+	slices.SortFunc(ps, func(p, q sandbox.Process) int { return p.PID - q.PID })
 	return ps, nil
 }
 

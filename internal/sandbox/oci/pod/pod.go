@@ -53,6 +53,10 @@ type Options struct {
 	Runtime      string // "" is "runc"
 	HostProc     string // the host's /proc as seen from here, for host PIDs; "" is /proc
 
+	// HostPID gives the host's number of a process that is alive; nil where it is
+	// the same as here.
+	HostPID func(pid int) (int, error)
+
 	Env         []corev1.EnvVar // KUBERNETES_SERVICE_* and, with enableServiceLinks, the namespace's Services
 	Sources     Sources
 	SeccompDirs []string // where seccompProfile.localhostProfile is looked for, one after the other
@@ -205,6 +209,9 @@ func (o Options) withDefaults() (Options, error) {
 	o.NodeName = first(o.Spec.NodeName, o.NodeName, "road")
 	o.Runtime = first(o.Runtime, "runc")
 	o.HostProc = first(o.HostProc, "/proc")
+	if o.HostPID == nil {
+		o.HostPID = func(pid int) (int, error) { return pid, nil }
+	}
 	if o.Dial == nil {
 		o.Dial = (&net.Dialer{}).DialContext
 	}
