@@ -32,10 +32,17 @@ func keepsData(a *app.App) bool {
 	return false
 }
 
+// A freshStart is what came of a start on empty volumes.
+type freshStart struct {
+	stop *Stop
+	why  string // it does not work
+}
+
 // anew starts the application as it stands at the end of the road on empty
 // volumes, as who installs it does, and asks its checks: on the road each stop
 // found the data of the one before, and a first start may need more. Where it does
-// not work, the first stop that does not is the one that is broken.
+// not work, the first stop that does not is the one that is broken. What came of
+// it is told by tellAnew, when nobody attacks that stop any more.
 func (w *walker) anew(ctx context.Context) error {
 	stop := w.lastDone()
 	if stop == nil || !keepsData(w.app) {
@@ -57,13 +64,21 @@ func (w *walker) anew(ctx context.Context) error {
 		}
 		stop, why = s.stop, before
 	}
-	res := CheckResult{Name: firstStart, OK: why == "", Detail: cmp.Or(why, "on empty volumes")}
-	stop.Works.Checks = append(stop.Works.Checks, res)
-	if why != "" {
-		stop.Works.Verdict = "broken"
-	}
-	w.emit(CheckDone{stop.Number, res})
+	w.fresh = &freshStart{stop, why}
 	return nil
+}
+
+func (w *walker) tellAnew() {
+	f := w.fresh
+	if f == nil {
+		return
+	}
+	res := CheckResult{Name: firstStart, OK: f.why == "", Detail: cmp.Or(f.why, "on empty volumes")}
+	f.stop.Works.Checks = append(f.stop.Works.Checks, res)
+	if f.why != "" {
+		f.stop.Works.Verdict = "broken"
+	}
+	w.emit(CheckDone{f.stop.Number, res})
 }
 
 // freshly says how the application fails on empty volumes, "" where it works.

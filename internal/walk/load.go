@@ -30,25 +30,36 @@ type standing struct {
 	app  *app.App
 }
 
-// loadSide is how many stops stand ready at once to be measured: they start and
-// end side by side, which takes longer than the load, and each has the memory of
-// the whole application.
-const loadSide = 5
+// Stops that are to be measured stand ready side by side, since to start and to
+// end takes longer than the load. Each has the memory of the whole application.
+const (
+	loadMemory = 1 << 30 // bytes that they may use together
+	loadSide   = 5       // stops, where nobody knows what one uses
+)
+
+// An abreast is a few stops that stand ready to be measured.
+type abreast struct {
+	some  []standing
+	lanes []*lane
+	users []*user
+	errs  []error // why one does not run now, though it did on the road
+}
 
 // loadAll measures the application at every stop under load, one stop at a time,
-// after all attacks are over.
+// after all attacks are over. The first few may stand ready by then.
 func (w *walker) loadAll(ctx context.Context) error {
 	var ending sync.WaitGroup
 	defer ending.Wait()
-	for some := range slices.Chunk(w.standings, loadSide) {
-		if _, ok := w.loadCheck(some[0].app); !ok {
+	for some := range slices.Chunk(w.standings, loadTogether(w.app)) {
+		if w.ready == nil {
+			w.ready = w.standReady(ctx, some)
+		}
+		if w.ready == nil {
 			return nil
 		}
-		lanes := make([]*lane, len(some))
-		err := w.loadSome(ctx, some, lanes, &ending)
-		for _, l := range lanes {
-			ending.Go(func() { w.end(ctx, l) }) // while the next ones start
-		}
+		ending.Wait()
+		err := w.loadSome(ctx)
+		w.dismiss(ctx, &ending) // while the next ones start
 		if err != nil {
 			return err
 		}
@@ -56,33 +67,78 @@ func (w *walker) loadAll(ctx context.Context) error {
 	return nil
 }
 
-// loadSome measures a few stops: they are made ready together, and nothing else
-// goes on while one is measured. One that does not run now, though it did on the
-// road, has no figures.
-func (w *walker) loadSome(ctx context.Context, some []standing, lanes []*lane, ending *sync.WaitGroup) error {
-	users, errs := make([]*user, len(some)), make([]error, len(some))
+// standReady starts the application as it was at some stops, side by side; nil
+// where nothing is known that can be asked of it.
+func (w *walker) standReady(ctx context.Context, some []standing) *abreast {
+	if len(some) == 0 {
+		return nil
+	}
+	if _, ok := w.loadCheck(some[0].app); !ok {
+		return nil
+	}
+	n := len(some)
+	r := &abreast{some, make([]*lane, n), make([]*user, n), make([]error, n)}
 	begun := time.Now()
 	var group sync.WaitGroup
 	for i, s := range some {
-		lanes[i] = &lane{dir: s.app.Root, app: s.app, only: true}
+		r.lanes[i] = &lane{dir: s.app.Root, app: s.app, only: true}
 		group.Go(func() {
-			if errs[i] = w.run(ctx, lanes[i], s.app, &Stop{Number: s.stop.Number, Silent: true}); errs[i] == nil {
-				users[i], errs[i] = w.user(ctx, lanes[i])
+			if r.errs[i] = w.run(ctx, r.lanes[i], s.app, &Stop{Number: s.stop.Number, Silent: true}); r.errs[i] == nil {
+				r.users[i], r.errs[i] = w.user(ctx, r.lanes[i])
 			}
 		})
 	}
 	group.Wait()
-	ending.Wait()
 	for _, s := range some {
-		w.spent(s.stop, &s.stop.Parts.Figures, time.Since(begun)/time.Duration(len(some)))
+		w.spent(s.stop, &s.stop.Parts.Figures, time.Since(begun)/time.Duration(n))
 	}
-	for i, s := range some {
-		done := w.phase(s.stop, Measuring, &s.stop.Parts.Figures, strconv.Itoa(loadRate)+" requests a second")
-		if errs[i] == nil {
-			users[i].offer(ctx, s.stop)
-			users[i].close()
+	return r
+}
+
+// dismiss ends what stands ready.
+func (w *walker) dismiss(ctx context.Context, ending *sync.WaitGroup) {
+	if w.ready == nil {
+		return
+	}
+	for _, l := range w.ready.lanes {
+		ending.Go(func() { w.end(ctx, l) })
+	}
+	w.ready = nil
+}
+
+// dismissAll does so where the walk ended before it was measured.
+func (w *walker) dismissAll(ctx context.Context) {
+	var ending sync.WaitGroup
+	defer ending.Wait()
+	w.dismiss(ctx, &ending)
+}
+
+// loadTogether gives how many stops of an application stand ready at once.
+func loadTogether(a *app.App) int {
+	var each int64
+	for _, wl := range a.Workloads {
+		for c := range wl.Containers() {
+			seen := a.Seen.Containers[wl.ID()][c.Spec.Name]
+			if seen == nil || seen.Peak == nil || seen.Peak.MemoryBytes <= 0 {
+				return loadSide
+			}
+			each += seen.Peak.MemoryBytes
 		}
-		done(errs[i] == nil, detailOf(errs[i], ""))
+	}
+	return int(max(1, loadMemory/max(each, 1)))
+}
+
+// loadSome measures the stops that stand ready, while nothing else goes on. One
+// that does not run has no figures.
+func (w *walker) loadSome(ctx context.Context) error {
+	for i, s := range w.ready.some {
+		done := w.phase(s.stop, Measuring, &s.stop.Parts.Figures, strconv.Itoa(loadRate)+" requests a second")
+		err := w.ready.errs[i]
+		if err == nil {
+			w.ready.users[i].offer(ctx, s.stop)
+			w.ready.users[i].close()
+		}
+		done(err == nil, detailOf(err, ""))
 	}
 	return ctx.Err()
 }
@@ -109,7 +165,7 @@ type user struct {
 	close func()
 }
 
-// user gives one whose first requests have been answered.
+// user gives one whose first request has been answered.
 func (w *walker) user(ctx context.Context, l *lane) (*user, error) {
 	check, _ := w.loadCheck(l.app)
 	c := &checker{app: l.app, dep: l.serving, mask: w.mask}
@@ -122,17 +178,20 @@ func (w *walker) user(ctx context.Context, l *lane) (*user, error) {
 		t.CloseIdleConnections()
 		client.Close()
 	}}
-	for range warmUp {
-		if err := get(ctx, u.web, u.asks); err != nil {
-			u.close()
-			return nil, err
-		}
+	if err := get(ctx, u.web, u.asks); err != nil {
+		u.close()
+		return nil, err
 	}
 	return u, nil
 }
 
 // offer makes requests at their times, whether those before were answered or not.
 func (u *user) offer(ctx context.Context, stop *Stop) {
+	for range warmUp {
+		if get(ctx, u.web, u.asks) != nil {
+			break // those that count will show it
+		}
+	}
 	n := int(loadRate * loadTime / time.Second)
 	took, good := make([]time.Duration, n), make([]bool, n)
 	var wg sync.WaitGroup

@@ -9,7 +9,6 @@ package walk
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -81,11 +80,13 @@ func Walk(ctx context.Context, o Options) (*Report, error) {
 		err = w.together(ctx, w.road)
 	}
 	if err == nil {
-		err = w.together(ctx, func(ctx context.Context) error { return errors.Join(w.compareAll(ctx), w.anew(ctx)) })
+		w.tellAnew()
+		err = w.together(ctx, w.compareAll)
 	}
 	if err == nil {
 		err = w.loadAll(ctx)
 	}
+	w.dismissAll(ctx)
 	w.finish(begun)
 	return w.report, w.mask.error(interrupted(ctx, err))
 }
@@ -144,10 +145,17 @@ func travel(ctx context.Context, o Options) (*walker, error) {
 }
 
 // road walks the plan, and ends what serves when it is over: the attacks have
-// deployments of their own.
+// deployments of their own, and so has a start on empty volumes.
 func (w *walker) road(ctx context.Context) error {
-	defer w.stopServing(ctx)
-	return w.way(ctx)
+	err := w.way(ctx)
+	w.stopServing(ctx)
+	if err == nil {
+		err = w.anew(ctx)
+	}
+	if err == nil { // while the last attacks go on
+		w.ready = w.standReady(ctx, w.standings[:min(len(w.standings), loadTogether(w.app))])
+	}
+	return err
 }
 
 func (w *walker) way(ctx context.Context) error {

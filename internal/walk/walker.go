@@ -32,8 +32,10 @@ type walker struct {
 	starting  time.Duration   // what getting ready took at 1.0
 	noHTTP    map[string]bool // inferred checks of ports that do not speak HTTP
 	beside    *beside
-	standings []standing // the application at the stops that were attacked
-	entry     string     // workload that users reach, by the engine's word; "" where it has none
+	standings []standing  // the application at the stops that were attacked
+	entry     string      // workload that users reach, by the engine's word; "" where it has none
+	fresh     *freshStart // nil where none was tried
+	ready     *abreast    // what stands ready to be measured, nil where nothing does
 
 	exceptions []*app.Exception // of the owner's
 
@@ -237,7 +239,7 @@ func (w *walker) run(ctx context.Context, l *lane, a *app.App, stop *Stop) error
 	dep, err := w.o.Engine.Deploy(ctx, a, sandbox.DeployOptions{Claims: l.claims, Keep: w.keptClaims(l, stop), Attacked: l.only, Weight: w.weight(l, stop), Name: fmt.Sprintf("%d.0", stop.Number)})
 	if err == nil {
 		l.serving = dep
-		err = w.ready(ctx, a, dep)
+		err = w.getReady(ctx, a, dep)
 	}
 	l.broken = err != nil
 	done(err == nil, detailOf(err, pods(a)))
@@ -303,7 +305,7 @@ const (
 	lateness   = 20 // times what it took at 1.0
 )
 
-func (w *walker) ready(ctx context.Context, a *app.App, dep sandbox.Deployment) error {
+func (w *walker) getReady(ctx context.Context, a *app.App, dep sandbox.Deployment) error {
 	patience := w.o.Ready
 	if w.starting > 0 {
 		patience = min(patience, max(leastReady, (lateness*w.starting).Round(time.Second)))
