@@ -77,8 +77,9 @@ func limitOf(s *sandbox.Scene, r corev1.ResourceName) (q resource.Quantity, ok b
 	return q, false, nil
 }
 
-// bombBytes is how much memory the bomb takes; twice the limit where that is more.
-const bombBytes = 512 * mebi
+// bombBytes is how much memory the bomb takes; a quarter more than the limit where
+// that is more. Every page of it has to be written, which is most of its time.
+const bombBytes = 320 * mebi
 
 // A memory is what became of a memory bomb.
 type memory struct {
@@ -95,7 +96,7 @@ func memoryBomb(ctx context.Context, s *sandbox.Scene) (step.Outcome, error) {
 	if err != nil {
 		return step.Outcome{}, err
 	}
-	m := memory{limit: limit.Value(), want: max(bombBytes, 2*limit.Value())}
+	m := memory{limit: limit.Value(), want: max(bombBytes, limit.Value()/4*5)}
 	if m.before, err = s.Node.Usage(); err != nil {
 		return step.Outcome{}, err
 	}

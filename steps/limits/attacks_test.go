@@ -28,7 +28,7 @@ func TestJudgeBomb(t *testing.T) {
 		"killed far below its limit": {memory{want: 8192 * mebi, limit: 4096 * mebi, peak: 500 * mebi, after: nodes, err: died}, ""},
 		"which files had filled":     {memory{want: 8192 * mebi, limit: 4096 * mebi, peak: 500 * mebi, after: killed, err: died}, ""},
 		"a limit that was not hit":   {memory{want: bombBytes, limit: 256 * mebi, peak: 200 * mebi, after: nodes, err: died}, ""},
-		"killed by the node's":       {memory{want: bombBytes, peak: 500 * mebi, after: killed, err: died}, ""},
+		"killed by the node's":       {memory{want: bombBytes, peak: 300 * mebi, after: killed, err: died}, ""},
 		"killed before, not now":     {memory{want: bombBytes, limit: 256 * mebi, before: killed, after: killed, err: died}, ""},
 		"the probe went away":        {memory{want: bombBytes, limit: 256 * mebi, err: probe.ErrEnded}, ""},
 		"said to be there, not seen": {memory{want: bombBytes, limit: 256 * mebi, peak: 100 * mebi}, ""},
