@@ -77,6 +77,18 @@ type Check struct {
 	From      CheckFrom // who asks; the zero value is the users' way in
 }
 
+// Asks gives the Service and port that the check asks, "" and 0 where a client
+// program asks.
+func (c *Check) Asks() (service string, port int) {
+	switch {
+	case c.HTTP != nil:
+		return c.HTTP.Service, c.HTTP.Port
+	case c.TCP != nil:
+		return c.TCP.Service, c.TCP.Port
+	}
+	return "", 0
+}
+
 // A CheckFrom says where the client of a check stands.
 type CheckFrom struct {
 	Workload  string            // with this workload's labels

@@ -305,7 +305,7 @@ func options(t *testing.T, m *memory, files map[string]string, steps ...*step.St
 			t.Errorf("%d deployments were not stopped", len(m.running))
 		}
 	})
-	return Options{Root: root, Dir: t.TempDir(), Steps: steps, Engine: m, Settle: 1}
+	return Options{Root: root, Dir: t.TempDir(), Steps: steps, Engine: m, Settle: 1, Steady: 1}
 }
 
 func write(t *testing.T, name, content string) {

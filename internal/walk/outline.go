@@ -134,12 +134,7 @@ func outlineChecks(b *strings.Builder, a *app.App) {
 	}
 	b.WriteString("checks: # the application works when all pass; a body that is compared proves most\n")
 	for _, c := range checks {
-		service, port := "", 0
-		if c.HTTP != nil {
-			service, port = c.HTTP.Service, c.HTTP.Port
-		} else {
-			service, port = c.TCP.Service, c.TCP.Port
-		}
+		service, port := c.Asks()
 		fmt.Fprintf(b, "- name: %s\n", scalar(fmt.Sprintf("%s-%d", service, port)))
 		if p := probePath(a, service, port); p != "" {
 			fmt.Fprintf(b, "  http: {service: %s, port: %d, path: %s, status: 200} # as the probe of its container; also body: \"REGEXP\"\n", scalar(service), port, scalar(p))

@@ -342,13 +342,7 @@ func (w *walker) attempt(ctx context.Context, l *lane, c *change, stop *Stop, t 
 func culprits(a *app.App, failed []app.Check) []string {
 	found := map[string]bool{}
 	for _, c := range failed {
-		service := ""
-		switch {
-		case c.HTTP != nil:
-			service = c.HTTP.Service
-		case c.TCP != nil:
-			service = c.TCP.Service
-		}
+		service, _ := c.Asks()
 		for _, wl := range behind(a, service) {
 			found[wl.ID()] = true
 		}

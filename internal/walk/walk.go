@@ -39,6 +39,7 @@ type Options struct {
 	Ready  time.Duration // how long the application may take to get ready; default 120 s
 	Attack time.Duration // how long one attack may take; default 120 s
 	Settle time.Duration // how long a check is tried again; default 10 s
+	Steady time.Duration // how long a server has to live that nobody asks anything; default 2 s
 
 	Now time.Time // when exceptions are judged; default: the time of the start
 
@@ -214,6 +215,9 @@ func (o *Options) defaults() {
 	}
 	if o.Attack == 0 {
 		o.Attack = 120 * time.Second
+	}
+	if o.Steady == 0 {
+		o.Steady = 2 * time.Second
 	}
 	if o.Settle == 0 {
 		o.Settle = 10 * time.Second

@@ -15,6 +15,8 @@ import (
 	"road/internal/openshift"
 	"road/internal/render"
 	"road/internal/sandbox"
+
+	corev1 "k8s.io/api/core/v1"
 )
 
 // A walker is one walk that is going on.
@@ -241,6 +243,9 @@ func (w *walker) run(ctx context.Context, l *lane, a *app.App, stop *Stop) error
 		l.serving = dep
 		err = w.getReady(ctx, a, dep)
 	}
+	if err == nil && !l.only {
+		err = w.stays(ctx, a, dep)
+	}
 	l.broken = err != nil
 	done(err == nil, detailOf(err, pods(a)))
 	return err
@@ -332,6 +337,39 @@ func (w *walker) getReady(ctx context.Context, a *app.App, dep sandbox.Deploymen
 		late.Workload = a.Workloads[0].ID()
 	}
 	return late
+}
+
+// stays waits for a while where nothing else would show that a server has ended
+// soon after its start, and has those that did tell why.
+func (w *walker) stays(ctx context.Context, a *app.App, dep sandbox.Deployment) error {
+	if !unasked(a) {
+		return nil
+	}
+	select {
+	case <-time.After(w.o.Steady):
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	return w.getReady(ctx, a, dep)
+}
+
+// unasked says that neither a readiness probe nor a check asks one of the servers
+// anything. An owner's checks say what works, so with them none is.
+func unasked(a *app.App) bool {
+	if len(a.Config.Checks) > 0 {
+		return false
+	}
+	asked := map[*app.Workload]bool{}
+	for _, c := range inferred(a) {
+		service, _ := c.Asks()
+		for _, wl := range behind(a, service) {
+			asked[wl] = true
+		}
+	}
+	return slices.ContainsFunc(a.Workloads, func(wl *app.Workload) bool {
+		return !wl.Finite() && wl.Replicas > 0 && !asked[wl] &&
+			slices.ContainsFunc(wl.Pod.Containers, func(c corev1.Container) bool { return c.ReadinessProbe == nil })
+	})
 }
 
 // Without a readiness probe a server counts as ready long before it answers, so
