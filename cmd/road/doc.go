@@ -190,8 +190,9 @@ away.
 	     was there already, none of its attacks succeeds after it (unproven ones
 	     count with --strict alone), the application works
 	1    findings, an attack that succeeded, a diff, a step left out
-	2    wrong usage, files that cannot be used, an application that does not
-	     work as it came
+	2    wrong usage, files that cannot be used (those that lie in a folder beside
+	     others are passed by and named), an application that does not work as it
+	     came
 	3    the host or the tool: no runc, not root, no network, a port in use
 	130  interrupted; an application that up runs is meant to end that way: 0
 

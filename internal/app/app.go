@@ -74,6 +74,7 @@ type Problem struct {
 	Pos
 	Message string // what is wrong, lower case, no period
 	Hint    string // what to do about it, may be empty
+	Unread  bool   // what stands there was not read: the file, or the object in it
 }
 
 // Error gives "file:line: message".

@@ -74,7 +74,7 @@ func withAll(c *Choices, own *yaml.Node) *yaml.Node {
 func (l *loader) references() {
 	a, c := l.app, l.app.Config
 	missing := func(line int, hint, format string, args ...any) {
-		a.Problems = append(a.Problems, Problem{Pos{File: cmp.Or(c.File, FileName), Line: line}, fmt.Sprintf(format, args...), hint})
+		a.Problems = append(a.Problems, Problem{Pos{File: cmp.Or(c.File, FileName), Line: line}, fmt.Sprintf(format, args...), hint, false})
 	}
 	for _, m := range c.Manifests {
 		inside := func(f *Manifest) bool { return m == "." || f.File == m || strings.HasPrefix(f.File, m+"/") }

@@ -57,11 +57,11 @@ func (a *App) Exceptions() ([]*Exception, error) {
 			x.Workload = w.ID()
 			list = append(list, &x)
 			if why := x.noContainer(w); why != "" {
-				e.Problems = append(e.Problems, Problem{c.Pos, why, ""})
+				e.Problems = append(e.Problems, Problem{Pos: c.Pos, Message: why})
 			}
 		}
 		if named == 0 {
-			e.Problems = append(e.Problems, Problem{c.Pos, fmt.Sprintf("exceptions: there is no workload %s", c.Workload), "write its name, or KIND/NAME"})
+			e.Problems = append(e.Problems, Problem{c.Pos, fmt.Sprintf("exceptions: there is no workload %s", c.Workload), "write its name, or KIND/NAME", false})
 		}
 	}
 	for _, o := range a.Objects {
@@ -95,7 +95,7 @@ func (a *App) annotated(o *Object, e *ConfigError) []*Exception {
 				why = x.noContainer(w)
 			}
 			if why != "" {
-				e.Problems = append(e.Problems, Problem{x.Pos, why, hint})
+				e.Problems = append(e.Problems, Problem{x.Pos, why, hint, false})
 				continue
 			}
 			list = append(list, x)

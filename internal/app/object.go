@@ -96,7 +96,7 @@ func parseFailed(f *file) Problem {
 		p.Message = f.err.Error()
 	}
 	p.File = f.name
-	p.Hint = "mend the file; until then it is passed by"
+	p.Hint, p.Unread = "mend the file; until then it is passed by", true
 	return p
 }
 
@@ -107,6 +107,7 @@ func template(f *file) Problem {
 		Pos:     Pos{File: f.name, Line: bytes.Count(before, []byte("\n")) + 1},
 		Message: "a template, not a manifest",
 		Hint:    "render it and check the result: helm template . | road check -",
+		Unread:  true,
 	}
 }
 
@@ -190,7 +191,7 @@ func (l *loader) object(f *file, doc int, n *yaml.Node, list string, within Path
 	if fresh == nil {
 		if now := served(o.APIVersion, o.Kind); now != "" {
 			pos := o.Pos(Path{"apiVersion"})
-			return o, []Problem{{pos, fmt.Sprintf("Kubernetes serves no %s in %s", o.Kind, o.APIVersion), "write apiVersion: " + now}}
+			return o, []Problem{{pos, fmt.Sprintf("Kubernetes serves no %s in %s", o.Kind, o.APIVersion), "write apiVersion: " + now, true}}
 		}
 		return o, nil
 	}
@@ -199,7 +200,7 @@ func (l *loader) object(f *file, doc int, n *yaml.Node, list string, within Path
 	readable := v != nil && len(problems) == 0
 	for _, ft := range faults {
 		pos := Pos{f.name, f.lines.line(ft.node.Line), ft.node.Column}
-		problems = append(problems, Problem{pos, ft.message, ""})
+		problems = append(problems, Problem{pos, ft.message, "", !ft.mild})
 		readable = readable && ft.mild
 	}
 	if readable {
@@ -224,7 +225,7 @@ func (o *Object) misnamed() []Problem {
 			continue
 		}
 		problems = append(problems, Problem{o.Pos(Path{"metadata", key}), fmt.Sprintf("%q is no %s that Kubernetes takes", name, key),
-			"use lower-case letters, digits and -"})
+			"use lower-case letters, digits and -", true})
 	}
 	return problems
 }

@@ -56,7 +56,7 @@ func (l *loader) pick() *render.Source {
 	}
 	l.app.Problems = append(l.app.Problems, Problem{Pos{File: l.kustomization(tops[0])},
 		fmt.Sprintf("one of %d kustomizations that no other uses (%s): not rendered, their files are taken as they are", len(tops), strings.Join(tops, ", ")),
-		"give the folder of the one that is meant, or name it in " + FileName + ": kustomization: " + tops[0]})
+		"give the folder of the one that is meant, or name it in " + FileName + ": kustomization: " + tops[0], false})
 	return nil
 }
 

@@ -38,7 +38,7 @@ func (l *loader) render(s render.Source) ([]file, error) {
 	switch {
 	case errors.As(err, &fault) && l.source == nil && l.guessed(s):
 		// Its files alone may still be of use.
-		l.app.Problems = append(l.app.Problems, Problem{Pos{File: fault.File, Line: fault.Line}, fault.Message, fault.Hint})
+		l.app.Problems = append(l.app.Problems, Problem{Pos{File: fault.File, Line: fault.Line}, fault.Message, fault.Hint, false})
 		return l.parse(), nil
 	case err != nil:
 		return nil, err
@@ -47,10 +47,10 @@ func (l *loader) render(s render.Source) ([]file, error) {
 	a.Rendered = &Rendered{Source: s, Result: r, Disk: cmp.Or(l.root, l.disk), files: t.Files, tree: render.NewTree(t.Files, nil), docs: map[string][]*yaml.Node{}}
 	a.files = t.Files
 	for _, h := range slices.Compact(r.Hooks) {
-		a.Problems = append(a.Problems, Problem{Pos{File: h}, "a hook, which Helm runs at a time of its own: it is no part of what is checked and run", ""})
+		a.Problems = append(a.Problems, Problem{Pos{File: h}, "a hook, which Helm runs at a time of its own: it is no part of what is checked and run", "", false})
 	}
 	for _, n := range r.Notes {
-		a.Problems = append(a.Problems, Problem{Pos{File: n.File, Line: n.Line}, n.Message, n.Hint})
+		a.Problems = append(a.Problems, Problem{Pos{File: n.File, Line: n.Line}, n.Message, n.Hint, false})
 	}
 	content := r.Stream()
 	f := file{name: s.File(), content: content}

@@ -23,7 +23,9 @@ func (l *loader) dockerfiles() {
 		l.app.files[name] = l.files[name]
 		d, err := ParseDockerfile(name, l.files[name])
 		if err != nil {
-			l.app.Problems = append(l.app.Problems, err.(Problem))
+			p := err.(Problem)
+			p.Unread = true
+			l.app.Problems = append(l.app.Problems, p)
 			continue
 		}
 		l.app.Dockerfiles = append(l.app.Dockerfiles, d)

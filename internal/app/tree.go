@@ -167,7 +167,7 @@ func (t *tree) read(dir *os.Root, name string) {
 }
 
 func (t *tree) problem(name, message, hint string) {
-	t.problems = append(t.problems, Problem{Pos{File: name}, message, hint})
+	t.problems = append(t.problems, Problem{Pos{File: name}, message, hint, true})
 }
 
 // reason gives the cause of a file error without the names that stand in front.

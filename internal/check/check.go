@@ -28,6 +28,7 @@ type Report struct {
 	Unused    []Except  `json:"unused,omitempty"`   // exceptions that cover nothing
 	Workloads []State   `json:"workloads"`
 	Problems  []Problem `json:"problems"`
+	Notes     []Problem `json:"notes"` // what leads nowhere, or stands twice; nothing counts for it
 
 	steps    []*step.Step // those that were asked
 	baseline bool         // there was one
@@ -90,6 +91,7 @@ type Problem struct {
 	Line    int    `json:"line"`
 	Message string `json:"message"`
 	Hint    string `json:"hint,omitempty"`
+	Unread  bool   `json:"unread,omitempty"` // the file, or the object there, was not looked at
 }
 
 // Options say what to check with. The zero value of all but Steps serves.
@@ -98,6 +100,7 @@ type Options struct {
 	Chosen   func(stop int, name string) bool // nil takes every step
 	Baseline *Baseline
 	Now      time.Time // when the exceptions are judged
+	OneFile  bool      // the application is one file: what it leads to may stand in another
 }
 
 // Run asks every chosen step. The error is for exceptions that are wrong.
@@ -106,7 +109,7 @@ func Run(a *app.App, o Options) (*Report, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &Report{Schema: Schema, App: a.Name, Findings: []Finding{}, Workloads: []State{}, Problems: []Problem{}, baseline: o.Baseline != nil}
+	r := &Report{Schema: Schema, App: a.Name, Findings: []Finding{}, Workloads: []State{}, Problems: Passed(a), Notes: Notes(a, o.OneFile, app.Pos.String), baseline: o.Baseline != nil}
 	c := &checker{Report: r, app: a, options: o, exceptions: exceptions, used: map[*app.Exception]bool{},
 		missing: map[string][]string{}, excepted: map[string][]string{}}
 	asked := map[string]bool{}
@@ -127,9 +130,6 @@ func Run(a *app.App, o Options) (*Report, error) {
 	}
 	for _, w := range a.Workloads {
 		r.Workloads = append(r.Workloads, c.state(w.ID()))
-	}
-	for _, p := range a.Problems {
-		r.Problems = append(r.Problems, Problem{p.File, p.Line, p.Message, p.Hint})
 	}
 	return r, nil
 }

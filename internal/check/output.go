@@ -40,8 +40,13 @@ func Text(w io.Writer, r *Report, v View) error {
 	b := bufio.NewWriter(w)
 	line := func(format string, args ...any) { fmt.Fprintln(b, walk.Escape(fmt.Sprintf(format, args...))) }
 	lines := func(list []Finding, more func(Finding) string) {
+		said := map[string]bool{}
 		for _, f := range list {
-			line("%s: %s", v.Place(app.Pos{File: f.File, Line: f.Line}), step.WithHint(f.Text(), f.Hint)+more(f))
+			text := v.Place(app.Pos{File: f.File, Line: f.Line}) + ": " + step.WithHint(f.Text(), f.Hint) + more(f)
+			if !said[text] { // of an image, once for all workloads that use it
+				line("%s", text)
+			}
+			said[text] = true
 		}
 	}
 	lines(r.Findings, func(Finding) string { return "" })
@@ -63,6 +68,9 @@ func Text(w io.Writer, r *Report, v View) error {
 		line("%s", text)
 	}
 	for _, text := range r.hidden(v) {
+		line("%s", text)
+	}
+	if text := Unread(r.Problems, v.Place); text != "" {
 		line("%s", text)
 	}
 	return b.Flush()
@@ -116,8 +124,8 @@ func encode(w io.Writer, v any) error {
 }
 
 // GitHub writes the findings that count as workflow commands, which GitHub shows
-// beside the lines of a pull request, what could not be read as warnings, and the
-// rest as notices.
+// beside the lines of a pull request, what could not be read as warnings, and notes
+// and the rest as notices.
 func GitHub(w io.Writer, r *Report, v View) error {
 	b := bufio.NewWriter(w)
 	tell := func(command, file string, line, column int, title, text string) {
@@ -129,6 +137,9 @@ func GitHub(w io.Writer, r *Report, v View) error {
 			place += fmt.Sprintf(",col=%d", column)
 		}
 		fmt.Fprintf(b, "::%s %s,title=%s::%s\n", command, place, property("road: "+title), data(text))
+	}
+	for _, n := range r.Notes {
+		tell("notice", n.File, n.Line, 0, "note", step.WithHint(n.Message, n.Hint))
 	}
 	for _, f := range r.Findings {
 		tell("error", f.File, f.Line, f.Column, f.Step, step.WithHint(f.Text(), f.Hint))

@@ -19,6 +19,16 @@ type (
 	sarifRun struct {
 		Tool    sarifTool     `json:"tool"`
 		Results []sarifResult `json:"results"`
+		Calls   []sarifCall   `json:"invocations"`
+	}
+	sarifCall struct {
+		Successful    bool                `json:"executionSuccessful"`
+		Notifications []sarifNotification `json:"toolExecutionNotifications,omitempty"`
+	}
+	sarifNotification struct {
+		Level     string          `json:"level"`
+		Message   sarifText       `json:"message"`
+		Locations []sarifLocation `json:"locations"`
 	}
 	sarifTool struct {
 		Driver sarifDriver `json:"driver"`
@@ -79,7 +89,8 @@ type (
 )
 
 // SARIF writes the report for code scanning: every finding, with a suppression
-// for those that do not count.
+// for those that do not count, and as notifications of the tool's what could not be
+// read and what leads nowhere.
 func SARIF(w io.Writer, r *Report, v View) error {
 	run := sarifRun{Tool: sarifTool{sarifDriver{Name: "road", Version: v.Version, Rules: []sarifRule{}}}, Results: []sarifResult{}}
 	index := map[string]int{}
@@ -107,6 +118,16 @@ func SARIF(w io.Writer, r *Report, v View) error {
 		}
 		run.Results = append(run.Results, res)
 	}
+	call := sarifCall{Successful: true}
+	notify := func(level string, list []Problem) {
+		for _, p := range list {
+			at := location(Finding{File: p.File, Line: p.Line}, v)
+			call.Notifications = append(call.Notifications, sarifNotification{level, sarifText{Text: step.WithHint(p.Message, p.Hint)}, []sarifLocation{at}})
+		}
+	}
+	notify("warning", r.Problems)
+	notify("note", r.Notes)
+	run.Calls = []sarifCall{call}
 	return encode(w, sarifLog{"https://json.schemastore.org/sarif-2.1.0.json", "2.1.0", []sarifRun{run}})
 }
 

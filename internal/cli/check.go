@@ -13,6 +13,7 @@ import (
 	"road/internal/app"
 	"road/internal/check"
 	"road/internal/edit"
+	"road/internal/step"
 
 	"github.com/spf13/cobra"
 )
@@ -35,7 +36,8 @@ func (c *command) check() *cobra.Command {
 		Long: `check reads manifests and Dockerfiles in a folder, one file, or manifests on
 standard input, and writes file:line: message (hint) for everything that a step
 of the road would change. It runs nothing and writes no file but the one of
---write-baseline. Files that do not parse are named on stderr and passed by.
+--write-baseline. In a folder, files that do not parse are named on stderr and
+passed by, and the last line counts them; as PATH such a file is bad input.
 
 With --baseline FILE only what is new counts: FILE is what --write-baseline or
 -o json wrote of an earlier check. Lines may move and files be renamed since.
@@ -79,7 +81,7 @@ Exit status: 0 nothing found that counts, 1 findings, 2 bad input.`,
 // run checks and tells.
 func (k *checking) run(src *source, ch chosen, b *check.Baseline, write check.Format) error {
 	k.grants.apply(&src.app.Config.Target)
-	rep, err := check.Run(src.app, check.Options{Steps: road(), Chosen: ch.within, Baseline: b, Now: k.now()})
+	rep, err := check.Run(src.app, check.Options{Steps: road(), Chosen: ch.within, Baseline: b, Now: k.now(), OneFile: src.oneFile()})
 	if err != nil {
 		return src.placed(err)
 	}
@@ -141,26 +143,16 @@ func (c *command) passedBy(s *source) {
 	for _, p := range s.app.Problems {
 		c.say("road: passed by %s", s.problem(p))
 	}
-	if info, err := os.Stat(s.path); err != nil || info.IsDir() { // of one file the pods may stand in another
-		for _, o := range s.app.Unselected() {
-			c.say("road: %s: %s", s.place(o.Pos(nil)), app.NoPod(o))
-		}
-	}
-	for _, d := range untied(s.app) {
-		c.say("road: %s builds no image that a manifest names (say which in road.yaml: images)", s.place(app.Pos{File: d.File}))
+	for _, n := range check.Notes(s.app, s.oneFile(), s.place) {
+		c.say("road: %s: %s", s.place(app.Pos{File: n.File, Line: n.Line}), step.WithHint(n.Message, n.Hint))
 	}
 }
 
-// untied gives the Dockerfiles that no image is built from, so that nobody takes
-// silence about them for praise.
-func untied(a *app.App) []*app.Dockerfile {
-	var out []*app.Dockerfile
-	for _, d := range a.Dockerfiles {
-		if !slices.ContainsFunc(slices.Concat(a.Images, a.StandIns), func(i *app.Image) bool { return i.Build != nil && i.Build.Dockerfile.File == d.File }) {
-			out = append(out, d)
-		}
+// unread sums up what passedBy named, where it would be forgotten.
+func (c *command) unread(s *source) {
+	if text := check.Unread(check.Passed(s.app), s.place); text != "" {
+		c.say("road: %s", text)
 	}
-	return out
 }
 
 // within says whether a stop is chosen.

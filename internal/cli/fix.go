@@ -138,14 +138,21 @@ func (c *command) fixAll(src *source, ch chosen, seen *app.Seen, write bool) err
 	}
 	if len(f.changed) == 0 && len(f.left) == 0 {
 		c.say("road: nothing to fix")
+		c.unread(src)
 		return nil
 	}
 	if err := f.output(src, original, write); err != nil {
 		return err
 	}
+	said := map[string]bool{}
 	for _, l := range f.left {
-		c.say("road: left: %s: %s", src.place(f.written(l.pos, write)), l.text)
+		text := fmt.Sprintf("road: left: %s: %s", src.place(f.written(l.pos, write)), l.text)
+		if !said[text] { // of an image, once for all workloads that use it
+			c.say("%s", text)
+		}
+		said[text] = true
 	}
+	c.unread(src)
 	c.postRender(src, f.changed)
 	if len(f.changed) > 0 {
 		c.say("road: nothing was run; road walk proves that the application still works")

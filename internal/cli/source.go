@@ -67,6 +67,12 @@ func (s *source) placed(err error) error {
 	return &fault{BadInput, out, ""}
 }
 
+// oneFile says that PATH is a file and no folder.
+func (s *source) oneFile() bool {
+	info, err := os.Stat(s.path)
+	return err == nil && !info.IsDir()
+}
+
 // problem is a Problem in one line, with its hint.
 func (s *source) problem(p app.Problem) string {
 	return step.WithHint(s.place(p.Pos)+": "+p.Message, p.Hint)

@@ -403,16 +403,29 @@ func reasons(leftOut map[string]string, rest []step.Finding) string {
 		lines = append(lines, id+": "+leftOut[id])
 	}
 	if len(lines) == 0 {
-		for _, f := range rest {
-			if line := f.Pos.String() + ": " + step.WithHint(f.Message, f.Hint); !slices.Contains(lines, line) {
-				lines = append(lines, line)
-			}
-		}
+		lines = remaining(rest)
 	}
 	if len(lines) == 0 {
 		return "there is nothing that the step could change"
 	}
 	return strings.Join(lines, "; ")
+}
+
+// remaining says what is left of a step, each thing once, and what to do about it
+// behind the last of those for which that is the same.
+func remaining(rest []step.Finding) []string {
+	var lines, hints []string
+	for _, f := range rest {
+		if line := f.Pos.String() + ": " + f.Message; !slices.Contains(lines, line) {
+			lines, hints = append(lines, line), append(hints, f.Hint)
+		}
+	}
+	for i, hint := range hints {
+		if !slices.Contains(hints[i+1:], hint) {
+			lines[i] = step.WithHint(lines[i], hint)
+		}
+	}
+	return lines
 }
 
 func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

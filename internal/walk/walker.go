@@ -143,6 +143,9 @@ func (w *walker) learnShape() error {
 	for _, o := range a.Unselected() {
 		w.note(o.Pos(nil).String() + ": " + app.NoPod(o))
 	}
+	for _, t := range a.Twins() {
+		w.note(t.Later.Pos(nil).String() + ": " + t.Say(app.Pos.String) + "; here both run")
+	}
 	for _, p := range a.Problems {
 		w.report.Problems = append(w.report.Problems, w.mask.line(p.Error()))
 	}
