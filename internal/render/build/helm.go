@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"encoding/json"
 	"fmt"
 	"maps"
 	"path"
@@ -67,15 +68,7 @@ func add(r *render.Result, file, text string) error {
 	parts := releaseutil.SplitManifests(text)
 	for i := range len(parts) {
 		part := parts["manifest-"+strconv.Itoa(i)]
-		var head struct {
-			APIVersion string `json:"apiVersion"`
-			Kind       string `json:"kind"`
-			Metadata   struct {
-				Name        string            `json:"name"`
-				Namespace   string            `json:"namespace"`
-				Annotations map[string]string `json:"annotations"`
-			} `json:"metadata"`
-		}
+		var head head
 		if err := k8syaml.Unmarshal([]byte(part), &head); err != nil {
 			return &render.Error{File: file, Line: 1, Message: "renders to what is not YAML: " + clean(err), Hint: "mend the template, or give the values that it needs with helm: in road.yaml"}
 		}
@@ -84,11 +77,49 @@ func add(r *render.Result, file, text string) error {
 			r.Hooks = append(r.Hooks, file)
 		case isHook, head.Kind == "":
 		default:
-			r.Objects = append(r.Objects, render.Object{Text: []byte(part), APIVersion: head.APIVersion, Kind: head.Kind,
-				Name: head.Metadata.Name, Namespace: head.Metadata.Namespace, Template: file})
+			r.Objects = append(r.Objects, head.objects([]byte(part), file)...)
 		}
 	}
 	return nil
+}
+
+// A head is what is asked of an object that a template gave.
+type head struct {
+	APIVersion string `json:"apiVersion"`
+	Kind       string `json:"kind"`
+	Metadata   struct {
+		Name        string            `json:"name"`
+		Namespace   string            `json:"namespace"`
+		Annotations map[string]string `json:"annotations"`
+	} `json:"metadata"`
+	Items json.RawMessage `json:"items"` // of a list
+}
+
+// objects gives what a text holds: an object, or those of a list one by one, as a
+// cluster gets them and a post-renderer takes them apart.
+func (h *head) objects(text []byte, file string) []render.Object {
+	whole := []render.Object{h.object(text, file)}
+	var list []json.RawMessage
+	if !strings.HasSuffix(h.Kind, "List") || json.Unmarshal(h.Items, &list) != nil {
+		return whole
+	}
+	var out []render.Object
+	for _, item := range list {
+		var head head
+		text, err := k8syaml.JSONToYAML(item)
+		if err == nil {
+			err = json.Unmarshal(item, &head)
+		}
+		if err != nil || head.Kind == "" {
+			return whole // items of another kind
+		}
+		out = append(out, head.object(text, file))
+	}
+	return out
+}
+
+func (h *head) object(text []byte, file string) render.Object {
+	return render.Object{Text: text, APIVersion: h.APIVersion, Kind: h.Kind, Name: h.Metadata.Name, Namespace: h.Metadata.Namespace, Template: file}
 }
 
 // load reads the chart, without what its .helmignore names.

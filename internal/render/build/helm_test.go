@@ -130,6 +130,27 @@ func TestServeIsSilent(t *testing.T) {
 	}
 }
 
+// TestList takes lists apart, as the post-renderer does, and nothing else that has
+// items.
+func TestList(t *testing.T) {
+	const list = "apiVersion: v1\nkind: List\nitems:\n- {apiVersion: v1, kind: Pod, metadata: {name: a}}\n- {apiVersion: v1, kind: Secret, metadata: {name: b, namespace: c}}\n"
+	const allow = "apiVersion: example.com/v1\nkind: AllowList\nmetadata: {name: d}\nitems: [{host: e}]\n"
+	const pods = "apiVersion: v1\nkind: PodList\nitems: []\n"
+	const menu = "apiVersion: example.com/v1\nkind: Menu\nmetadata: {name: f}\nitems: {first: soup}\n"
+	r, err := helm(chart("templates/x.yaml", list+"---\n"+allow+"---\n"+pods+"---\n"+menu), render.Source{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, o := range r.Objects {
+		got = append(got, o.ID())
+	}
+	want := "v1 ConfigMap /web, v1 Pod /a, v1 Secret c/b, example.com/v1 AllowList /d, example.com/v1 Menu /f"
+	if g := strings.Join(got, ", "); g != want {
+		t.Errorf("got %s\nwant %s", g, want)
+	}
+}
+
 // TestHooks leaves out what Helm runs at times of its own, and tells of all but
 // tests.
 func TestHooks(t *testing.T) {
