@@ -25,7 +25,7 @@ the current folder. PATH is the folder that holds the Kubernetes manifests and
 the Dockerfiles; a file road.yaml at its top says what cannot be inferred. Check
 also takes one file, or manifests on standard input:
 
-	helm template mychart | road check -
+	helm template --no-hooks mychart | road check -
 
 Fix's diff names files as the current folder has them, as far as they lie below
 it, so that git apply and patch -p1 take it there:
@@ -93,6 +93,15 @@ field, the base, else a new patch; in values.yaml where a key of it reaches the
 field and nothing else, found by rendering with it, else in post-render/ beside the
 chart, with the line of helm install that uses it. Templates are never edited. What
 was written is rendered again and has to mean what was meant.
+
+post-render/ is for one release: it goes by the names that the chart gives to this.
+The line is one of
+
+	HELM_PLUGINS=CHART helm install RELEASE CHART --post-renderer CHART-post-render
+	helm install RELEASE CHART --post-renderer CHART/post-render/run
+
+with Helm 4, which takes the name of a plugin, and with Helm 3, which takes a
+program. Both need kubectl. Hooks are not fixed: helm runs them at times of its own.
 
 # What a run shows
 

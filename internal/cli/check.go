@@ -48,7 +48,7 @@ Exit status: 0 nothing found that counts, 1 findings, 2 bad input.`,
 		Example: `  road check .
   road check --write-baseline road-baseline.json .
   road check --baseline road-baseline.json -o sarif . > road.sarif
-  helm template mychart | road check -`,
+  helm template --no-hooks mychart | road check -`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			write, known := check.Formats[k.output]

@@ -98,7 +98,7 @@ func (c *command) root(name string) *cobra.Command {
 		Example: `  road walk                 walk the built-in demo from 1.0 to the end of the road
   road walk .               walk the application in this folder, on a copy
   road check .              where on the road does it stand
-  helm template x | road check -
+  helm template --no-hooks x | road check -
   road up --at 1            run the demo by hand as it was first released`,
 		Annotations:   map[string]string{cobra.CommandDisplayNameAnnotation: name},
 		Version:       buildVersion(),

@@ -172,8 +172,11 @@ func (c *command) postRender(s *source, changed edit.Files) {
 	run := path.Join(r.Source.Post(), "run")
 	if _, made := changed[run]; made {
 		name := app.ChartName(s.app.Files()[path.Join(r.Source.Dir, "Chart.yaml")])
-		there := r.Source
-		there.Dir = s.place(app.Pos{File: r.Source.Dir})
+		there := lift.Named(r.Source, name)
+		there.Dir, there.Values = s.place(app.Pos{File: r.Source.Dir}), nil
+		for _, file := range r.Source.Values {
+			there.Values = append(there.Values, s.place(app.Pos{File: file}))
+		}
 		c.say("road: hint: what the values of chart %s cannot say is in %s", name, s.place(app.Pos{File: r.Source.Post()}))
 		c.say("road: hint: with Helm 4: %s", lift.HelmInstall(there, lift.PluginName(name)))
 		c.say("road: hint: with Helm 3: %s", lift.HelmInstall(there, s.place(app.Pos{File: run})))

@@ -2,7 +2,6 @@ package lift
 
 import (
 	"path"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -153,44 +152,6 @@ func (l *lifting) entry(files edit.Files, list string, value any) (edit.Files, b
 		n = len(at.Content)
 	}
 	return with(files, edit.Edit{File: name, Set: &edit.Set{Path: app.Path{list, n}, Value: value}})
-}
-
-// postRender makes the folder by which what a chart cannot say is added to what it
-// gives.
-func (l *lifting) postRender(name string) []edit.Edit {
-	chart := render.Source{Dir: ".", Chart: true} // commands are for its folder, wherever that lies
-	dir, run := path.Dir(name), path.Join(chart.Post(), "run")
-	return []edit.Edit{
-		{File: name, Create: []byte("# What the chart cannot say in its values. ./run puts what the chart gives into\n# " + render.Rendered +
-			" and builds this.\napiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources:\n- " + render.Rendered + "\n")},
-		{File: path.Join(dir, "run"), Create: []byte("#!/bin/sh\n# In the folder of the chart, with Helm 4: " + HelmInstall(chart, l.plugin()) +
-			"\n# with Helm 3: " + HelmInstall(chart, run) + "\n# or: helm template NAME . | " + run + " | kubectl apply -f -\n" +
-			"cd \"$(dirname \"$0\")\" || exit\ntrap 'rm -f " + render.Rendered + "' EXIT\ncat >" + render.Rendered + "\nkubectl kustomize .\n")},
-		{File: path.Join(dir, "plugin.yaml"), Create: []byte("# Helm 4 runs ./run as a plugin, in the folder of the chart:\n# " + HelmInstall(chart, l.plugin()) + "\napiVersion: v1\ntype: postrenderer/v1\nname: " + l.plugin() +
-			"\nversion: 1.0.0\nruntime: subprocess\nruntimeConfig:\n  platformCommand:\n  - command: ${HELM_PLUGIN_DIR}/run\n")},
-	}
-}
-
-// plugin is the name by which Helm 4 knows the post-renderer.
-func (l *lifting) plugin() string {
-	return PluginName(app.ChartName(l.files[path.Join(l.app.Rendered.Source.Dir, "Chart.yaml")]))
-}
-
-// PluginName gives the name of the plugin that is the post-renderer of a chart of
-// that name.
-func PluginName(chart string) string {
-	return regexp.MustCompile(`[^A-Za-z0-9_-]`).ReplaceAllString(chart, "-") + "-" + render.PostRender
-}
-
-// HelmInstall gives the command by which Helm installs a chart with a
-// post-renderer. Helm 3 takes a program; Helm 4 takes the name of a plugin, which
-// it finds below a folder that the environment names.
-func HelmInstall(s render.Source, renderer string) string {
-	command := "helm install NAME " + s.Dir + " --post-renderer " + renderer
-	if strings.Contains(renderer, "/") {
-		return command
-	}
-	return "HELM_PLUGINS=" + s.Dir + " " + command
 }
 
 // patch writes a wish into a patch file of the kustomization that has the last
