@@ -101,7 +101,7 @@ The line is one of
 	helm install RELEASE CHART --post-renderer CHART/post-render/run
 
 with Helm 4, which takes the name of a plugin, and with Helm 3, which takes a
-program. Both need kubectl. Hooks are not fixed: helm runs them at times of its own.
+program. Both need kubectl. Hooks pass by: helm runs them at times of its own.
 
 # What a run shows
 

@@ -31,13 +31,25 @@ func (l *lifting) postRender(name string) []edit.Edit {
 }
 
 // runScript builds a copy of the kustomization: Helm may run twice at once, and the
-// chart may be another user's. Nothing comes out of it unless all went well. What is
-// patched goes by names that hold the release's.
+// chart may be another user's. Hooks pass by: Helm 4 sends them too, and one of them
+// may be called as another object is, which kustomize refuses. Nothing comes out
+// unless all went well. What is patched goes by names that hold the release's.
 func runScript(s render.Source) string {
-	return "dir=$(mktemp -d) || exit\ntrap 'rm -rf \"$dir\"' EXIT\ncp -R \"$(dirname \"$0\")/.\" \"$dir\" && cat >\"$dir/" + render.Rendered +
-		"\" && kubectl kustomize \"$dir\" && exit\necho \"$0 is for the release \"" + word(s.Release) + "\" in the namespace \"" + word(cmp.Or(s.Namespace, "default")) +
-		"\": name another in road.yaml under helm:, take the folder away and run road fix -w\" >&2\nexit 1\n"
+	return `dir=$(mktemp -d) || exit
+trap 'rm -rf "$dir"' EXIT
+cp -R "$(dirname "$0")/." "$dir" && : >"$dir/` + hooksFile + `" && awk -v ORS= -v dir="$dir/" '
+function put() { if (hook && text !~ /^---/) text = "---\n" text; print text >(dir (hook ? "` + hooksFile + `" : "` + render.Rendered + `")); text = ""; hook = 0 }
+/^---/ { put() }
+/helm\.sh\/hook["\047]?:/ { hook = 1 }
+{ text = text $0 "\n" }
+END { put() }' && kubectl kustomize "$dir" && cat "$dir/` + hooksFile + `" && exit
+echo "$0 is for the release "` + word(s.Release) + `" in the namespace "` + word(cmp.Or(s.Namespace, "default")) + `": name another in road.yaml under helm:, take the folder away and run road fix -w" >&2
+exit 1
+`
 }
+
+// hooksFile is where hooks lie meanwhile.
+const hooksFile = ".hooks"
 
 // fromChart is the source as the chart's own folder sees it.
 func (l *lifting) fromChart() render.Source {
