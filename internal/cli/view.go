@@ -3,6 +3,7 @@ package cli
 import (
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"slices"
 	"strings"
@@ -51,8 +52,8 @@ type viewStyles struct{ title, dim, good, bad, unknown lipgloss.Style }
 type raid struct {
 	stop  int
 	phase walk.Phase
-	marks string   // their outcomes so far
-	going []string // their names
+	marks []step.Verdict // their outcomes so far
+	going []string       // their names
 }
 
 // spin is what shows that time passes.
@@ -61,8 +62,11 @@ var spin = []string{"⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇
 // heartbeat is how often a long phase says something where lines are plain.
 const heartbeat = 10 * time.Second
 
-// labelWidth is that of a phase's name.
-const labelWidth = 9
+// labelWidth is that of a phase's name, hang how far in a line goes on.
+const (
+	labelWidth = 9
+	hang       = 5 + labelWidth
+)
 
 func (c *command) view() *view {
 	r := lipgloss.NewRenderer(c.stderr)
@@ -122,6 +126,9 @@ func (v *view) columns() int {
 	return 80
 }
 
+// wide is how wide finished lines get before they go on below.
+func (v *view) wide() int { return max(v.columns()-hang, 40) }
+
 // paint writes the moving line.
 func (v *view) paint() {
 	if !v.live || v.now == "" && len(v.raids) == 0 {
@@ -152,7 +159,7 @@ func (v *view) beside() string {
 			}
 		}
 	}
-	return "  attacking " + strings.Join(stops, " ") + "  " + v.raids[0].marks + "  " + v.styles.dim.Render(strings.Join(going, ", "))
+	return "  attacking " + strings.Join(stops, " ") + "  " + v.strip(v.raids[0].marks, v.columns()/3) + "  " + v.styles.dim.Render(strings.Join(going, ", "))
 }
 
 // tell writes a finished line of a stop when its turn has come; stop 0 is none.
@@ -187,9 +194,8 @@ func (v *view) line(format string, args ...any) {
 		return
 	}
 	v.wipe()
-	hang := strings.Repeat(" ", 5+labelWidth)
-	wrapped := strings.Split(ansi.Wrap(strings.TrimRight(text, " "), max(v.columns()-len(hang), 40), ""), "\n")
-	fmt.Fprintln(v.w, strings.Join(wrapped, "\n"+hang))
+	wrapped := strings.Split(ansi.Wrap(strings.TrimRight(text, " "), v.wide(), ""), "\n")
+	fmt.Fprintln(v.w, strings.Join(wrapped, "\n"+strings.Repeat(" ", hang)))
 	v.paint()
 }
 
@@ -260,26 +266,26 @@ func (v *view) phaseStarted(e walk.PhaseStarted) {
 }
 
 func (v *view) phaseDone(e walk.PhaseDone) {
-	mark, detail := v.mark(e.OK), e.Detail
+	mark, detail, label := v.mark(e.OK), e.Detail, string(e.Phase)
+	took := seconds(time.Duration(e.Seconds * float64(time.Second)))
+	if e.Phase == walk.Control && !slices.Contains(v.order, e.Stop) {
+		label = fmt.Sprintf("%d.0 %s", e.Stop, label) // its stop is over
+	}
 	if attacking(e.Phase) {
 		if i := slices.IndexFunc(v.raids, func(r *raid) bool { return r.stop == e.Stop && r.phase == e.Phase }); i >= 0 {
 			if e.OK {
-				mark, detail = v.styles.dim.Render("•"), strings.TrimSpace(v.raids[i].marks+"  "+detail)
+				mark, detail = v.styles.dim.Render("•"), strings.TrimSpace(v.strip(v.raids[i].marks, v.room(label, detail, took))+"  "+detail)
 			}
 			v.raids = slices.Delete(v.raids, i, i+1)
 		}
 	} else {
 		v.now = ""
 	}
-	label := string(e.Phase)
-	switch {
-	case (e.Phase == walk.Checking || e.Phase == walk.Measuring) && e.OK:
+	if (e.Phase == walk.Checking || e.Phase == walk.Measuring) && e.OK {
 		v.wipe()
 		return // each check has its line
-	case e.Phase == walk.Control && !slices.Contains(v.order, e.Stop):
-		label = fmt.Sprintf("%d.0 %s", e.Stop, label) // its stop is over
 	}
-	v.tell(e.Stop, "  %s %-*s %s  %s", mark, labelWidth, label, detail, v.styles.dim.Render(seconds(time.Duration(e.Seconds*float64(time.Second)))))
+	v.tell(e.Stop, "  %s %-*s %s  %s", mark, labelWidth, label, detail, v.styles.dim.Render(took))
 }
 
 // raid finds the attacks that go on on one side of a stop.
@@ -304,14 +310,43 @@ func (v *view) attackDone(e walk.AttackDone) {
 	if i := slices.Index(r.going, e.Attack); i >= 0 {
 		r.going = slices.Delete(r.going, i, i+1)
 	}
-	switch e.Cell.Verdict {
-	case step.Succeeded:
-		r.marks += v.styles.bad.Render("✗")
-	case step.Blocked:
-		r.marks += v.styles.good.Render("✓")
-	default:
-		r.marks += v.styles.unknown.Render("?")
+	verdict := e.Cell.Verdict
+	if verdict != step.Succeeded && verdict != step.Blocked {
+		verdict = step.Unproven
 	}
+	r.marks = append(r.marks, verdict)
+}
+
+// room is how wide the strip of a finished line may be on this terminal, so that
+// the line is one.
+func (v *view) room(label, detail, took string) int {
+	if !v.live {
+		return math.MaxInt
+	}
+	const gaps = 2 + 2 + 1 + 2 + 2 // before and behind the mark, and between the parts
+	return v.wide() - gaps - max(labelWidth, ansi.StringWidth(label)) - ansi.StringWidth(detail) - ansi.StringWidth(took)
+}
+
+// strip shows how attacks came out: a sign for each in their order, or where that
+// takes more than room, how many of each.
+func (v *view) strip(marks []step.Verdict, room int) string {
+	sign := map[step.Verdict]string{step.Succeeded: v.styles.bad.Render("✗"), step.Blocked: v.styles.good.Render("✓"), step.Unproven: v.styles.unknown.Render("?")}
+	many := map[step.Verdict]int{}
+	strip := ""
+	for _, m := range marks {
+		strip += sign[m]
+		many[m]++
+	}
+	if len(marks) <= room {
+		return strip
+	}
+	var counts []string
+	for _, m := range []step.Verdict{step.Succeeded, step.Blocked, step.Unproven} {
+		if many[m] > 0 {
+			counts = append(counts, fmt.Sprintf("%d %s", many[m], sign[m]))
+		}
+	}
+	return strings.Join(counts, "  ")
 }
 
 func (v *view) stopDone(s *walk.Stop) {
