@@ -5,8 +5,19 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/labels"
 )
+
+// Selects says whether a selector that is a plain map, as those of Services are,
+// takes a pod with these labels. One without a word takes none: who makes the
+// endpoints of such a Service is somebody else.
+func Selects(selector, labels map[string]string) bool {
+	for key, value := range selector {
+		if got, there := labels[key]; !there || got != value {
+			return false
+		}
+	}
+	return len(selector) > 0
+}
 
 // Unselected gives the Services whose selector matches no pod of PATH, in file
 // order: nobody answers there, and nothing that is inferred of the application is
@@ -33,9 +44,8 @@ func NoPod(service *Object) string {
 }
 
 func (a *App) selected(o *Object, s *corev1.Service) bool {
-	selector := labels.SelectorFromSet(s.Spec.Selector)
 	for _, w := range a.Workloads {
-		if w.Home() == o.Home() && w.Meta != nil && selector.Matches(labels.Set(w.Meta.Labels)) {
+		if w.Home() == o.Home() && w.Meta != nil && Selects(s.Spec.Selector, w.Meta.Labels) {
 			return true
 		}
 	}

@@ -46,3 +46,22 @@ func TestUnselected(t *testing.T) {
 		}
 	}
 }
+
+// A label that is not there is no empty one, and no word takes nothing.
+func TestSelects(t *testing.T) {
+	for _, c := range []struct {
+		selector, labels map[string]string
+		want             bool
+	}{
+		{map[string]string{"app": "web"}, map[string]string{"app": "web", "tier": "front"}, true},
+		{map[string]string{"app": "web", "tier": "back"}, map[string]string{"app": "web"}, false},
+		{map[string]string{"app": ""}, map[string]string{"tier": "front"}, false},
+		{map[string]string{"app": ""}, map[string]string{"app": ""}, true},
+		{nil, map[string]string{"app": "web"}, false},
+		{nil, nil, false},
+	} {
+		if got := Selects(c.selector, c.labels); got != c.want {
+			t.Errorf("%v takes %v: %v", c.selector, c.labels, got)
+		}
+	}
+}

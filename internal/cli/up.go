@@ -161,7 +161,7 @@ func front(a *app.App, dep sandbox.Deployment) (string, int) {
 	best, bestPort := "", 0
 	for _, o := range a.Objects {
 		s, ok := o.Typed.(*corev1.Service)
-		if !ok || w == nil || len(s.Spec.Selector) == 0 || !subset(s.Spec.Selector, w.Meta.Labels) {
+		if !ok || w == nil || o.Home() != w.Home() || !app.Selects(s.Spec.Selector, w.Meta.Labels) {
 			continue
 		}
 		for _, p := range s.Spec.Ports {
@@ -174,15 +174,6 @@ func front(a *app.App, dep sandbox.Deployment) (string, int) {
 		}
 	}
 	return best, bestPort
-}
-
-func subset(selector, labels map[string]string) bool {
-	for k, v := range selector {
-		if labels[k] != v {
-			return false
-		}
-	}
-	return true
 }
 
 // describe says what runs and what to try.

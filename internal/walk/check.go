@@ -85,7 +85,7 @@ func caller(a *app.App, o *app.Object, s *corev1.Service, p corev1.ServicePort) 
 			}
 			for _, x := range in.Connects {
 				w := a.Workload(x.Workload)
-				if w == nil || w == other || w.Home() != o.Home() || !selects(s.Spec.Selector, w.Meta.Labels) {
+				if w == nil || w == other || w.Home() != o.Home() || !app.Selects(s.Spec.Selector, w.Meta.Labels) {
 					continue
 				}
 				if to := p.TargetPort; to.StrVal != "" || x.Port == int(cmp.Or(to.IntVal, p.Port)) {
@@ -142,25 +142,16 @@ func serviceOf(a *app.App, service string) (found *app.Object, spec *corev1.Serv
 // behind gives the workloads whose pods a Service selects.
 func behind(a *app.App, service string) []*app.Workload {
 	o, s := serviceOf(a, service)
-	if o == nil || len(s.Selector) == 0 {
+	if o == nil {
 		return nil
 	}
 	var out []*app.Workload
 	for _, w := range a.Workloads {
-		if w.Meta != nil && w.Home() == o.Home() && selects(s.Selector, w.Meta.Labels) {
+		if w.Meta != nil && w.Home() == o.Home() && app.Selects(s.Selector, w.Meta.Labels) {
 			out = append(out, w)
 		}
 	}
 	return out
-}
-
-func selects(selector, labels map[string]string) bool {
-	for k, v := range selector {
-		if labels[k] != v {
-			return false
-		}
-	}
-	return true
 }
 
 // run does one check, again and again until it passes or the time to settle is

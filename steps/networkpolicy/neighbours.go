@@ -141,7 +141,7 @@ func strangers(s *sandbox.Scene) []place {
 func expected(a *app.App, self *app.Workload, o *app.Object, svc *corev1.Service, sp corev1.ServicePort, known []app.Connection) bool {
 	behind := 0
 	for _, w := range a.Workloads {
-		if o.Home() != w.Home() || !subset(svc.Spec.Selector, w.Meta.Labels) {
+		if o.Home() != w.Home() || !app.Selects(svc.Spec.Selector, w.Meta.Labels) {
 			continue
 		}
 		behind++

@@ -115,7 +115,7 @@ func doors(a *app.App, w *app.Workload, c controller) []rule {
 func doorPorts(a *app.App, w *app.Workload) (fromController, fromAnywhere, fromNamespace []port) {
 	for _, o := range a.Objects {
 		s, ok := o.Typed.(*corev1.Service)
-		if !ok || len(s.Spec.Selector) == 0 || o.Home() != w.Home() || !subset(s.Spec.Selector, w.Meta.Labels) {
+		if !ok || o.Home() != w.Home() || !app.Selects(s.Spec.Selector, w.Meta.Labels) {
 			continue
 		}
 		for _, sp := range s.Spec.Ports {
@@ -313,7 +313,7 @@ func labelsOf(w *app.Workload) map[string]string {
 	case *corev1.ReplicationController:
 		l = t.Spec.Selector
 	}
-	if len(l) == 0 || !subset(l, w.Meta.Labels) {
+	if !app.Selects(l, w.Meta.Labels) {
 		l = w.Meta.Labels
 	}
 	if len(l) == 0 {
@@ -356,15 +356,6 @@ func protocolOf(p corev1.Protocol) string {
 		return "TCP"
 	}
 	return string(p)
-}
-
-func subset(part, of map[string]string) bool {
-	for k, v := range part {
-		if got, ok := of[k]; !ok || got != v {
-			return false
-		}
-	}
-	return true
 }
 
 // unique sorts ports and leaves out repetitions.

@@ -9,7 +9,6 @@ import (
 	"road/internal/sandbox/oci/network"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/util/intstr"
 )
 
@@ -36,7 +35,7 @@ func (s *service) selects(w *app.Workload) bool { return s.matches(w, w.Meta.Lab
 func (s *service) leadsTo(m *member) bool { return s.matches(m.workload, m.labels) }
 
 func (s *service) matches(w *app.Workload, set map[string]string) bool {
-	return w.Home() == s.namespace && len(s.spec.Selector) > 0 && labels.SelectorFromSet(s.spec.Selector).Matches(labels.Set(set))
+	return w.Home() == s.namespace && app.Selects(s.spec.Selector, set)
 }
 
 // port finds the service's port by number.
