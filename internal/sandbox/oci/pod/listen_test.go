@@ -14,6 +14,7 @@ func TestSandboxListens(t *testing.T) {
 	o := newOptions(t, testImage(t, ocispec.ImageConfig{}, nil), one(":serve", "8080"))
 	o.Spec.Containers = append(o.Spec.Containers, corev1.Container{Name: "side", Image: "test", Args: []string{":serve", "9090"}})
 	p := launch(t, o)
+	ready(t, p) // its words may come before it is known to run
 	waitLog(t, p, "web: listening")
 	waitLog(t, p, "side: listening")
 	for name, want := range map[string]int{"web": 8080, "side": 9090} {
