@@ -10,13 +10,14 @@ import (
 )
 
 // complaints are how programs say that a file is missing: with its name, or with
-// that of a module or a library.
+// that of a module or a library. A slash behind a letter or digit begins no name:
+// it may stand in a date.
 var complaints = []struct {
 	line *regexp.Regexp
 	file func(name string) []string
 }{
-	{regexp.MustCompile(`(/[^\s'":;,()]+)['":;,)]* .*(?i:no such file or directory|does not exist|not found|is missing)`), asNamed},
-	{regexp.MustCompile(`(?i:no such file or directory|does not exist|not found|missing|cannot find|can't open|cannot open|cannot load|ENOENT)[^/]*?(/[^\s'":;,()]+)`), asNamed},
+	{regexp.MustCompile(`(?:^|[^\w.])(/[^\s'":;,()]+)['":;,)]* .*(?i:no such file or directory|does not exist|not found|is missing)`), asNamed},
+	{regexp.MustCompile(`(?i:no such file or directory|does not exist|not found|missing|cannot find|can't open|cannot open|cannot load|ENOENT)[^/]*?[^\w./](/[^\s'":;,()]+)`), asNamed},
 	{regexp.MustCompile(`([\w+.-]+\.so[.0-9]*): cannot open shared object file`), func(name string) []string { return []string{name} }},
 	{regexp.MustCompile(`No module named '?([A-Za-z_]\w*)`), func(name string) []string { return []string{name, name + ".py", name + ".*.so"} }},
 	{regexp.MustCompile(`Can't locate ([\w/]+)\.pm in @INC`), func(name string) []string { return []string{path.Base(name) + ".pm"} }},

@@ -24,7 +24,9 @@ func TestLearn(t *testing.T) {
 		`rm /etc: no such file or directory`:                                                  "",
 		`open /a;reboot$(x): no such file or directory`:                                       "",
 		`listening on /run/app.sock`:                                                          "",
-		`file not found`:                                                                      "",
+		`2026/11/23 10:05:12 kid1| open /etc/mime.conf: No such file or directory`:            "/etc/mime.conf",
+		`2026/11/23 10:05:12 kid1| (2) No such file or directory`:                             "",
+		`file not found`: "",
 	} {
 		a := load(t, "FROM debian:trixie-slim\n", "", app.ImageFacts{}, app.SeenInside{})
 		learn(a, "pod/p", "c: "+line+"\n")

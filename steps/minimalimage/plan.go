@@ -240,7 +240,8 @@ func (p *plan) addFiles(t *target, a *app.App) {
 			switch {
 			case slices.Contains(in.Ran, name) || !plain(name):
 			case p.rung == packaged:
-				p.addOwn(name, work, in.Packages[name] != "")
+				// In an image of files alone, which was tried before, /lib is no link.
+				p.addOwn(name, work, in.Packages[name] != "" || in.Packages["/usr"+name] != "")
 			default:
 				p.addFile(name, work)
 			}

@@ -113,3 +113,16 @@ func TestGoBuilds(t *testing.T) {
 		}
 	}
 }
+
+// A library that comes with its package does so under the name, too, that it had in
+// an image where /lib is no link.
+func TestNoLibraryTwice(t *testing.T) {
+	const name = "/x86_64-linux-gnu/libecap.so.3"
+	in := app.SeenInside{Opened: []string{"/lib" + name, "/usr/lib" + name}, Packages: map[string]string{"/usr/lib" + name: "libecap3"}}
+	a := load(t, "FROM debian:trixie-slim\n", "", app.ImageFacts{}, in)
+	p := &plan{rung: packaged}
+	p.addFiles(targets(a)[0], a)
+	if len(p.files) > 0 {
+		t.Errorf("%q", p.files)
+	}
+}
