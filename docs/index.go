@@ -39,7 +39,7 @@ first steps are shown with an exploit that fails, and from the fifth on there is
 only configuration, which is to be taken on trust. Here every stop is attacked,
 with every attack of the road, and each step twice: where it stands on the road,
 and alone on top of 1.0, so that nobody takes the work of an earlier step for that
-of a later one. A cell that nothing proves is a question mark and never a tick.
+of a later one. (Admission, which would refuse 1.0's own pods, is asked by itself.) A cell that nothing proves is a question mark and never a tick.
 
 [Server programs of the distribution](servers.md), walked the same way: what each
 of them needs, and what it was spared.

@@ -45,32 +45,26 @@ func alloc(_ context.Context, a *agent, args probe.AllocArgs) (any, error) {
 	return nil, fmt.Errorf("%s%v", line, p.cmd.ProcessState)
 }
 
-// spin keeps processes busy until their time is over.
-func spin(ctx context.Context, _ *agent, args probe.SpinArgs) (any, error) {
+// spin starts processes that are busy until their time is over.
+func spin(_ context.Context, a *agent, args probe.SpinArgs) (any, error) {
 	if args.Processes < 1 || args.Processes > 64 || args.Millis < 1 || args.Millis > 60000 {
 		return nil, errors.New("asks for 1 to 64 processes and 1 to 60000 milliseconds")
 	}
 	var running []*process
-	defer func() {
+	end := func() {
 		for _, p := range running {
 			p.kill()
 		}
-	}()
+	}
 	for range args.Processes {
 		p, err := start(exec.Command(self, childSpin, strconv.Itoa(args.Millis)))
 		if err != nil {
+			end()
 			return nil, err
 		}
 		running = append(running, p)
 	}
-	for _, p := range running {
-		select {
-		case <-p.ended:
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		}
-	}
-	return nil, nil
+	return probe.Held{Hold: a.hold(end)}, nil
 }
 
 // fork makes processes until it has enough or the kernel refuses.

@@ -39,7 +39,7 @@ const (
 	AddKey  = "addkey"  // KeyArgs, KeyResult
 
 	Alloc   = "alloc"   // AllocArgs, Held: memory, until Release
-	Spin    = "spin"    // SpinArgs, none: returns when the time is over
+	Spin    = "spin"    // SpinArgs, Held: busy processes, until their time is over or Release
 	Fork    = "fork"    // ForkArgs, ForkResult: processes, until Release
 	Release = "release" // Held, none: ends what the hold stands for
 

@@ -105,7 +105,8 @@ const (
 )
 
 // An Attack is one act of an attacker, real, with an effect seen from outside
-// the attacked container.
+// the attacked container; where there is none, as of a system call that the kernel
+// lets through, its own answer counts.
 type Attack struct {
 	Name      string // kebab-case, never changes
 	Goal      string // what the attacker gets, one line: "install software into the container"

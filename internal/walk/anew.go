@@ -83,6 +83,7 @@ func (w *walker) tellAnew() {
 
 // freshly says how the application fails on empty volumes, "" where it works.
 func (w *walker) freshly(ctx context.Context, a *app.App, number int) (string, error) {
+	a = apart(a)
 	l := &lane{dir: a.Root, app: a}
 	defer w.end(ctx, l)
 	var late *sandbox.NotReadyError

@@ -114,6 +114,14 @@ func (c *course) walked() {
 	c.over()
 }
 
+// apart gives an application that is run beside another deployment of the same: to
+// run it writes down what its images hold.
+func apart(a *app.App) *app.App {
+	b := *a
+	b.Seen = cloneSeen(a.Seen)
+	return &b
+}
+
 // copyOf gives the application of a lane as it stands now, in a folder of its own
 // and with its images ready, for deployments that outlive the next change of the
 // lane.

@@ -81,9 +81,10 @@ func (w *walker) standReady(ctx context.Context, some []standing) *abreast {
 	begun := time.Now()
 	var group sync.WaitGroup
 	for i, s := range some {
-		r.lanes[i] = &lane{dir: s.app.Root, app: s.app, only: true}
+		a := apart(s.app)
+		r.lanes[i] = &lane{dir: a.Root, app: a, only: true}
 		group.Go(func() {
-			if r.errs[i] = w.run(ctx, r.lanes[i], s.app, &Stop{Number: s.stop.Number, Silent: true}); r.errs[i] == nil {
+			if r.errs[i] = w.run(ctx, r.lanes[i], a, &Stop{Number: s.stop.Number, Silent: true}); r.errs[i] == nil {
 				r.users[i], r.errs[i] = w.user(ctx, r.lanes[i])
 			}
 		})
@@ -122,7 +123,7 @@ func loadTogether(a *app.App) int {
 			if seen == nil || seen.Peak == nil || seen.Peak.MemoryBytes <= 0 {
 				return loadSide
 			}
-			each += seen.Peak.MemoryBytes
+			each += seen.Peak.MemoryBytes * int64(max(wl.Replicas, 1))
 		}
 	}
 	return int(max(1, loadMemory/max(each, 1)))
@@ -132,6 +133,9 @@ func loadTogether(a *app.App) int {
 // that does not run has no figures.
 func (w *walker) loadSome(ctx context.Context) error {
 	for i, s := range w.ready.some {
+		if ctx.Err() != nil {
+			break
+		}
 		done := w.phase(s.stop, Measuring, &s.stop.Parts.Figures, strconv.Itoa(loadRate)+" requests a second")
 		err := w.ready.errs[i]
 		if err == nil {
@@ -198,7 +202,12 @@ func (u *user) offer(ctx context.Context, stop *Stop) {
 	begun := time.Now()
 	for i := range n {
 		due := begun.Add(time.Duration(i) * time.Second / loadRate)
-		time.Sleep(time.Until(due))
+		select {
+		case <-time.After(time.Until(due)):
+		case <-ctx.Done():
+			wg.Wait()
+			return // what was cut short is no figure
+		}
 		wg.Go(func() {
 			err := get(ctx, u.web, u.asks)
 			took[i], good[i] = time.Since(due), err == nil

@@ -1,6 +1,7 @@
 package walk
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/base64"
 	"encoding/json"
@@ -82,15 +83,25 @@ func (m *masker) settle() {
 	m.forms = slices.Compact(m.forms)
 }
 
+// percent is an escaped byte of an address, which some write in small letters.
+var percent = regexp.MustCompile(`%[0-9A-F]{2}`)
+
 // forms gives a value as applications show it: as it is, in base64, in an
 // address, in JSON and in HTML.
 func forms(v string) []string {
 	b := []byte(v)
 	query := url.QueryEscape(v)
 	quoted, _ := json.Marshal(v) // a string: cannot fail
-	return []string{v, base64.StdEncoding.EncodeToString(b), base64.RawStdEncoding.EncodeToString(b), base64.RawURLEncoding.EncodeToString(b),
-		query, strings.ReplaceAll(query, "+", "%20"), url.PathEscape(v),
-		strings.Trim(string(quoted), `"`), html.EscapeString(v)}
+	var plain bytes.Buffer
+	e := json.NewEncoder(&plain)
+	e.SetEscapeHTML(false)
+	_ = e.Encode(v)
+	out := []string{v, base64.StdEncoding.EncodeToString(b), base64.RawStdEncoding.EncodeToString(b), base64.RawURLEncoding.EncodeToString(b),
+		strings.Trim(string(quoted), `"`), strings.Trim(strings.TrimSpace(plain.String()), `"`), html.EscapeString(v)}
+	for _, escaped := range []string{query, strings.ReplaceAll(query, "+", "%20"), url.PathEscape(v)} {
+		out = append(out, escaped, percent.ReplaceAllStringFunc(escaped, strings.ToLower))
+	}
+	return out
 }
 
 func (m *masker) add(v string) {

@@ -30,6 +30,7 @@ func TestMaskKnowsEveryForm(t *testing.T) {
 	for _, shown := range []string{
 		"VHIwdWI0ZG9yJjMvK3g9Inkgeg==", "VHIwdWI0ZG9yJjMvK3g9Inkgeg", "VHIwdWI0ZG9yJjMvK3g9Inkgeg",
 		"Tr0ub4dor%263%2F%2Bx%3D%22y+z", "Tr0ub4dor%263%2F%2Bx%3D%22y%20z", "Tr0ub4dor&3%2F+x=%22y%20z",
+		"Tr0ub4dor%263%2f%2bx%3d%22y+z", `Tr0ub4dor&3/+x=\"y z`,
 		`Tr0ub4dor\u00263/+x=\"y z`, "Tr0ub4dor&amp;3/+x=&#34;y z", tricky,
 	} {
 		if got := m.text("<" + shown + ">"); strings.Trim(got, "<*=>") != "" {

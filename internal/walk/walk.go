@@ -80,8 +80,8 @@ func Walk(ctx context.Context, o Options) (*Report, error) {
 	if err == nil {
 		err = w.together(ctx, w.road)
 	}
+	w.tellAnew()
 	if err == nil {
-		w.tellAnew()
 		err = w.together(ctx, w.compareAll)
 	}
 	if err == nil {

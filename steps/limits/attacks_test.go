@@ -31,6 +31,8 @@ func TestJudgeBomb(t *testing.T) {
 		"killed by the node's":       {memory{want: bombBytes, peak: 300 * mebi, after: killed, err: died}, ""},
 		"killed before, not now":     {memory{want: bombBytes, limit: 256 * mebi, before: killed, after: killed, err: died}, ""},
 		"the probe went away":        {memory{want: bombBytes, limit: 256 * mebi, err: probe.ErrEnded}, ""},
+		"the pod had it before":      {memory{want: bombBytes, before: sandbox.Usage{AnonBytes: 400 * mebi}, peak: 410 * mebi, err: died}, ""},
+		"a pod that had much":        {memory{want: bombBytes, limit: 256 * mebi, before: sandbox.Usage{AnonBytes: 330 * mebi}, peak: 570 * mebi, after: killed, err: died}, step.Blocked},
 		"said to be there, not seen": {memory{want: bombBytes, limit: 256 * mebi, peak: 100 * mebi}, ""},
 	} {
 		if out, err := c.m.judge(); out.Verdict != c.want || (err != nil) != (c.want == "") {
@@ -107,6 +109,38 @@ spec:
 	got, err := diskPlaces(&sandbox.Scene{App: a, Target: sandbox.Target{Workload: "pod/p", Container: "c"}})
 	if s := strings.Join(got, " "); err != nil || s != "/var/tmp /cache" {
 		t.Errorf("%q, %v", s, err)
+	}
+}
+
+// A busyNode counts an application that takes two processors all the time.
+type busyNode struct {
+	sandbox.Node
+	since time.Time
+}
+
+func (n busyNode) Usage() (sandbox.Usage, error) {
+	return sandbox.Usage{CPU: 2 * time.Since(n.since)}, nil
+}
+
+// TestBusyApplication has what the application takes never count as the burn's.
+func TestBusyApplication(t *testing.T) {
+	n := busyNode{since: time.Now()}
+	never := make(chan error, 1)
+	time.AfterFunc(2*burnWindow, func() { never <- errors.New("spin: Operation not permitted") })
+	if err := (&burn{cores: 2}).watch(t.Context(), n, never, time.Second); err == nil {
+		t.Error("a burn that never ran was watched to its end")
+	}
+	b := &burn{cores: 2}
+	if err := b.rest(t.Context(), n); err != nil {
+		t.Fatal(err)
+	}
+	runs := make(chan error, 1)
+	runs <- nil
+	if err := b.watch(t.Context(), n, runs, 2*burnWindow); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := b.judge(); err == nil {
+		t.Errorf("%+v", out)
 	}
 }
 

@@ -23,9 +23,10 @@ const (
 
 // A burn is what became of a try to take the processors.
 type burn struct {
+	idle          float64 // in cores, what the pod took before
 	cores         int     // of the node
 	limit         float64 // in cores, 0 for none
-	best          float64 // in cores, over burnWindow
+	best          float64 // in cores, over burnWindow, without idle
 	before, after sandbox.Usage
 }
 
@@ -42,7 +43,7 @@ func cpuBurn(ctx context.Context, s *sandbox.Scene) (out step.Outcome, err error
 	if why := b.pointless(); why != "" {
 		return step.Outcome{Verdict: step.Unproven, Reason: why}, nil
 	}
-	if b.before, err = s.Node.Usage(); err != nil {
+	if err := b.rest(ctx, s.Node); err != nil {
 		return step.Outcome{}, err
 	}
 	if s.Favour != nil {
@@ -52,22 +53,45 @@ func cpuBurn(ctx context.Context, s *sandbox.Scene) (out step.Outcome, err error
 		}
 		defer func() { err = errors.Join(err, undo()) }()
 	}
-	burning, cancel := context.WithCancel(ctx)
-	defer cancel()
-	millis := 3000 // a busy machine gives them only now and then
+	last := 3 * time.Second // a busy machine gives them only now and then
 	if b.limit > 0 {
-		millis = 800
+		last = 800 * time.Millisecond
 	}
-	answer := make(chan error, 1)
+	var held probe.Held
+	begun := make(chan error, 1)
 	go func() {
 		// Two for each processor: the kernel is slow to move one from a processor
 		// that has two to one that has none, which the programs of others take.
-		answer <- s.Foothold.Code(burning, probe.Spin, probe.SpinArgs{Processes: min(2*b.cores, 64), Millis: millis}, nil)
+		begun <- s.Foothold.Code(ctx, probe.Spin, probe.SpinArgs{Processes: min(2*b.cores, 64), Millis: int(last.Milliseconds())}, &held)
 	}()
-	if err := b.watch(s.Node, answer); err != nil {
+	if err := b.watch(ctx, s.Node, begun, last); err != nil {
 		return step.Outcome{}, err
 	}
-	return b.judge()
+	out, err = b.judge()
+	return out, errors.Join(err, step.Clean(ctx, s.Foothold, probe.Release, held))
+}
+
+// restWindow is how long is looked at what the pod takes without the burn.
+const restWindow = 60 * time.Millisecond
+
+// rest reads the counts before the burn, and what the application itself uses of
+// the processors.
+func (b *burn) rest(ctx context.Context, n sandbox.Node) error {
+	first, err := n.Usage()
+	if err != nil {
+		return err
+	}
+	from := time.Now()
+	select {
+	case <-time.After(restWindow):
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	if b.before, err = n.Usage(); err != nil {
+		return err
+	}
+	b.idle = max(0, float64(b.before.CPU-first.CPU)/float64(time.Since(from)))
+	return nil
 }
 
 // pointless says why nothing can be told here, "" where it can.
@@ -85,10 +109,12 @@ func (b burn) pointless() string {
 // before the burn may end: in all of burnWindow.
 const heldPeriods = 3
 
-// watch reads the node's count until the processes end, have used enough, or
-// were held back often enough.
-func (b *burn) watch(n sandbox.Node, answer <-chan error) error {
+// watch reads the node's count until the processes, which the probe has said to
+// run, end, have used enough, or were held back often enough.
+func (b *burn) watch(ctx context.Context, n sandbox.Node, running <-chan error, last time.Duration) error {
 	var marks marks
+	run := false
+	var end <-chan time.Time
 	for {
 		begun := time.Now()
 		u, err := n.Usage()
@@ -97,13 +123,20 @@ func (b *burn) watch(n sandbox.Node, answer <-chan error) error {
 		}
 		b.after = u
 		over := marks.add(mark{begun, time.Now(), u.CPU})
-		b.best = max(b.best, over)
-		if b.best > b.want() || b.limit > 0 && over > 0 && u.Throttled-b.before.Throttled >= heldPeriods {
+		b.best = max(b.best, over-b.idle)
+		if run && (b.best > b.want() || b.limit > 0 && over > 0 && u.Throttled-b.before.Throttled >= heldPeriods) {
 			return nil
 		}
 		select {
-		case err := <-answer:
-			return err
+		case err := <-running:
+			if err != nil {
+				return err
+			}
+			run, running, end = true, nil, time.After(last)
+		case <-end:
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
 		case <-time.After(20 * time.Millisecond):
 		}
 	}

@@ -48,7 +48,7 @@ func scanNeighbours(ctx context.Context, s *sandbox.Scene) (step.Outcome, error)
 // knocked says who called the neighbour, or why nobody is known to have: err is
 // what the caller says of its call.
 func knocked(ctx context.Context, heard <-chan line, word string, err error) (caller string, _ error) {
-	wait := quiet / 5 // after the second that the call took
+	wait := quiet / 5 // after the time that the call took
 	if err == nil {
 		wait = patience // it was sent, so it comes
 	}

@@ -163,9 +163,18 @@ func (g podCgroup) kill() {
 	}
 }
 
-// hierarchies are the directories that cgroupRoot has: one for each controller of
+// hierarchies are the directories that root has: one for each controller of
 // version 1.
-var hierarchies = sync.OnceValue(func() []string {
+func hierarchies(root string) []string {
+	if root == cgroupRoot {
+		return ownHierarchies()
+	}
+	dirs, _ := filepath.Glob(filepath.Join(root, "*"))
+	return dirs
+}
+
+// ownHierarchies are those of this machine, which do not change.
+var ownHierarchies = sync.OnceValue(func() []string {
 	dirs, _ := filepath.Glob(filepath.Join(cgroupRoot, "*"))
 	return dirs
 })
@@ -176,7 +185,7 @@ func (g podCgroup) remove() error {
 	dirs := []string{g.dir("")}
 	if !g.unified {
 		dirs = nil
-		for _, h := range hierarchies() {
+		for _, h := range hierarchies(g.root) {
 			dirs = append(dirs, filepath.Join(h, g.path))
 		}
 	}

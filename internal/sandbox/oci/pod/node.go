@@ -122,6 +122,9 @@ func (n *Node) Processes() ([]sandbox.Process, error) {
 			ps = append(ps, q)
 		}
 	}
+	if len(ps) == 0 && a.alive() {
+		return nil, fmt.Errorf("no process of container %s can be seen", n.c.spec.Name)
+	}
 	slices.SortFunc(ps, func(p, q sandbox.Process) int { return p.PID - q.PID })
 	return ps, nil
 }
