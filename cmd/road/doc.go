@@ -101,7 +101,9 @@ The line is one of
 	helm install RELEASE CHART --post-renderer CHART/post-render/run
 
 with Helm 4, which takes the name of a plugin, and with Helm 3, which takes a
-program. Both need kubectl. Hooks pass by: helm runs them at times of its own.
+program. Both need kubectl. Hooks pass by: helm runs them at times of its own. The
+namespace that the release lies in is no part of it either, since helm cannot take it
+over: a Namespace in post-render/ is for kubectl apply, before helm install.
 
 # What a run shows
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path"
 	"path/filepath"
@@ -14,6 +15,7 @@ import (
 	"road/internal/app"
 	"road/internal/edit"
 	"road/internal/lift"
+	"road/internal/render"
 	"road/internal/step"
 	"road/internal/walk"
 
@@ -169,9 +171,16 @@ func (c *command) postRender(s *source, changed edit.Files) {
 		return
 	}
 	r := s.app.Rendered
+	now := maps.Clone(s.app.Files())
+	maps.Copy(now, changed)
+	name := app.ChartName(now[path.Join(r.Source.Dir, "Chart.yaml")])
+	for _, file := range render.Apart(render.NewTree(now, nil), r.Source) {
+		if _, made := changed[file]; made {
+			c.say("road: hint: Helm cannot own the namespace of a release, so before helm install: kubectl apply -f %s", s.place(app.Pos{File: file}))
+		}
+	}
 	run := path.Join(r.Source.Post(), "run")
 	if _, made := changed[run]; made {
-		name := app.ChartName(s.app.Files()[path.Join(r.Source.Dir, "Chart.yaml")])
 		there := lift.Named(r.Source, name)
 		there.Dir, there.Values = s.place(app.Pos{File: r.Source.Dir}), nil
 		for _, file := range r.Source.Values {

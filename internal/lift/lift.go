@@ -186,12 +186,19 @@ func newObject(t map[string]any) *object {
 	return &object{id: o.ID(), tree: t}
 }
 
+// notHelms stands above a new namespace.
+const notHelms = "# No part of what Helm installs, which cannot take over what is there before it:\n# kubectl apply -f this before helm install.\n"
+
 // list names the new files in the kustomization, which decides what counts.
 func (l *lifting) list(others []edit.Edit) {
 	dir := l.app.Rendered.Source.Post()
 	for _, e := range others {
 		made := slices.ContainsFunc(l.want, func(o *object) bool { return o.made == e.File })
 		if e.Create == nil || !made || l.files[e.File] == nil {
+			continue
+		}
+		if l.app.Rendered.Source.Chart && render.OnlyNamespaces(l.files[e.File]) {
+			l.files[e.File] = append([]byte(notHelms), l.files[e.File]...)
 			continue
 		}
 		k := l.kustomization()

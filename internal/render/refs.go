@@ -1,6 +1,9 @@
 package render
 
 import (
+	"bytes"
+	"errors"
+	"io"
 	"path"
 	"slices"
 	"strings"
@@ -114,4 +117,41 @@ func Items(n *yaml.Node) []*yaml.Node {
 		return n.Content
 	}
 	return nil
+}
+
+// Apart lists the files beside a chart's post-renderer that its kustomization does
+// not name and that hold namespaces. Helm cannot own these: the one of a release is
+// there before the release is, and Helm refuses to take over what is there.
+func Apart(t *Tree, s Source) []string {
+	if !s.Chart {
+		return nil
+	}
+	top := t.Kustomization(s.Post())
+	content, _ := t.ReadFile(top)
+	named := Refs(top, content)
+	var out []string
+	for _, name := range t.Below(s.Post()) {
+		content, err := t.ReadFile(name)
+		if path.Ext(name) == ".yaml" && err == nil && !slices.Contains(named, name) && OnlyNamespaces(content) {
+			out = append(out, name)
+		}
+	}
+	return out
+}
+
+// OnlyNamespaces says whether a manifest holds namespaces and nothing else.
+func OnlyNamespaces(content []byte) bool {
+	d := yaml.NewDecoder(bytes.NewReader(content))
+	for n := 0; ; n++ {
+		var doc struct {
+			Kind string `yaml:"kind"`
+		}
+		err := d.Decode(&doc)
+		if errors.Is(err, io.EOF) {
+			return n > 0
+		}
+		if err != nil || doc.Kind != "Namespace" {
+			return false
+		}
+	}
 }

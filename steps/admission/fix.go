@@ -58,7 +58,7 @@ func together(edits []edit.Edit) []edit.Edit {
 // label sets what is missing on the namespace's object, or writes one.
 func (p *place) label(a *app.App, taken map[string]bool, level api.Level, why string) []edit.Edit {
 	if p.object == nil {
-		return create(a, taken, p, "namespace", p.manifest(level, why))
+		return create(a, taken, p, "namespace", p.manifest(a, level, why))
 	}
 	var edits []edit.Edit
 	for _, l := range p.wanted(level) {
@@ -90,9 +90,9 @@ func (p *place) comment(level api.Level, why string) string {
 func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }
 
 // manifest is the text of a Namespace.
-func (p *place) manifest(level api.Level, why string) string {
+func (p *place) manifest(a *app.App, level api.Level, why string) string {
 	var b strings.Builder
-	if !p.named() {
+	if !p.named() && !charted(a) {
 		fmt.Fprintf(&b, "# The manifests beside this file name no namespace: they land here with\n# kubectl apply -n %s, as road.yaml says.\n", p.name)
 	}
 	fmt.Fprintf(&b, "apiVersion: v1\nkind: Namespace\nmetadata:\n  name: %s\n  labels:\n", quoted(p.name))
@@ -104,6 +104,9 @@ func (p *place) manifest(level api.Level, why string) string {
 	}
 	return b.String()
 }
+
+// charted says whether Helm installs the application.
+func charted(a *app.App) bool { return a.Rendered != nil && a.Rendered.Source.Chart }
 
 // named says whether the manifests of the pods name the namespace themselves.
 func (p *place) named() bool {
@@ -171,6 +174,9 @@ func create(a *app.App, taken map[string]bool, p *place, base, text string) []ed
 	}
 	taken[file] = true
 	edits := []edit.Edit{{File: file, Create: []byte(text)}}
+	if charted(a) {
+		return edits // Helm cannot own every object
+	}
 	for _, name := range []string{"kustomization.yaml", "kustomization.yml", "Kustomization"} {
 		name = path.Join(dir, name)
 		content, ok := a.Files()[name]

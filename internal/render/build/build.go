@@ -77,9 +77,31 @@ func Render(t *render.Tree, s render.Source) (*render.Result, error) {
 		return kustomize(t, s, s.Dir)
 	}
 	r, err := helm(t, s)
-	if err != nil || t.Kustomization(s.Post()) == "" {
-		return r, err
+	if err == nil && t.Kustomization(s.Post()) != "" {
+		r, err = postRender(t, s, r)
 	}
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range render.Apart(t, s) {
+		content, err := t.ReadFile(name)
+		if err != nil {
+			return nil, err
+		}
+		given := len(r.Objects)
+		if err := add(r, name, string(content)); err != nil {
+			return nil, err
+		}
+		for i := range r.Objects[given:] {
+			o := &r.Objects[given+i]
+			o.From, o.Template = o.Template, ""
+		}
+	}
+	return r, nil
+}
+
+// postRender builds the kustomization beside a chart of what the chart gave.
+func postRender(t *render.Tree, s render.Source, r *render.Result) (*render.Result, error) {
 	post, err := kustomize(t.With(path.Join(s.Post(), render.Rendered), r.Stream()), s, s.Post())
 	if err != nil {
 		return nil, err

@@ -151,6 +151,35 @@ func TestList(t *testing.T) {
 	}
 }
 
+// TestApart takes a namespace beside the post-renderer for a part of the application,
+// once: one that the kustomization names is built with it.
+func TestApart(t *testing.T) {
+	const space = "apiVersion: v1\nkind: Namespace\nmetadata: {name: shop}\n"
+	const more = "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: more}\n"
+	const top = "resources: [rendered.yaml]\n"
+	for name, files := range map[string]map[string][]byte{
+		"alone":           chart("post-render/namespace.yaml", space),
+		"beside":          chart("post-render/namespace.yaml", space, "post-render/kustomization.yaml", top),
+		"named":           chart("post-render/namespace.yaml", space, "post-render/kustomization.yaml", "resources: [rendered.yaml, namespace.yaml]\n"),
+		"what is no part": chart("post-render/namespace.yaml", space, "post-render/old.yaml", space+more, "post-render/kustomization.yaml", top),
+	} {
+		r, err := helm(files, render.Source{})
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		if len(r.Objects) != 2 || r.Objects[0].Kind+r.Objects[1].Kind != "ConfigMapNamespace" && name != "named" {
+			t.Errorf("%s: %v", name, r.Objects)
+			continue
+		}
+		for _, o := range r.Objects {
+			if o.Kind == "Namespace" && (o.From != "post-render/namespace.yaml" || o.Template != "") {
+				t.Errorf("%s: it is from %q, %q", name, o.From, o.Template)
+			}
+		}
+	}
+}
+
 // TestHooks leaves out what Helm runs at times of its own, and tells of all but
 // tests.
 func TestHooks(t *testing.T) {
