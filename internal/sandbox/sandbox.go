@@ -111,6 +111,10 @@ type Deployment interface {
 	// why: where several are not, the first that gave up need not be the cause.
 	Unready() []*NotReadyError
 
+	// Notes says what the application asks for and does not get here, or gets in
+	// another way: "job/copy: hostNetwork: the pod has a network of its own".
+	Notes() []string
+
 	// Client gives a legitimate client of the application.
 	Client(ctx context.Context, from ClientOptions) (Client, error)
 

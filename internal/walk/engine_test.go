@@ -24,7 +24,8 @@ import (
 // decide how an application behaves, to see what the driver makes of it. That
 // walks are right with real containers is tested elsewhere.
 type memory struct {
-	codeAs string // who the attacker's code is
+	notes  []string // sandbox.Deployment.Notes
+	codeAs string   // who the attacker's code is
 	lacks  map[sandbox.Power]string
 
 	// unready says why a workload does not get ready, "" where it does.
@@ -135,6 +136,8 @@ func (d *memoryDeployment) Ready(ctx context.Context) error {
 	}
 	return ctx.Err()
 }
+
+func (d *memoryDeployment) Notes() []string { return d.m.notes }
 
 func (d *memoryDeployment) Unready() []*sandbox.NotReadyError {
 	var out []*sandbox.NotReadyError

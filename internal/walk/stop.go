@@ -29,7 +29,13 @@ func (w *walker) first(ctx context.Context) error {
 	c := w.begin(1, "", firstTitle)
 	stop := c.stop
 	stop.Status = Done
-	if err := w.run(ctx, w.lane, w.app, stop); err != nil {
+	err := w.run(ctx, w.lane, w.app, stop)
+	if w.serving != nil { // also where it does not work: that may be why
+		for _, n := range w.serving.Notes() {
+			w.note(n)
+		}
+	}
+	if err != nil {
 		return w.notWorking(err)
 	}
 	works, failed := w.checks(ctx, w.lane, stop)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -452,5 +453,14 @@ func TestHostFaultEndsTheWalk(t *testing.T) {
 	var host *sandbox.HostError
 	if !errors.As(err, &host) {
 		t.Errorf("got %v", err)
+	}
+}
+
+// What the application asks for and does not get is said, once and from the start.
+func TestNotesOfTheSandbox(t *testing.T) {
+	const note = "deployment/web: hostPID: the pod does not see the host's processes"
+	r := walked(t, options(t, &memory{notes: []string{note}}, map[string]string{"web.yaml": manifest("web")}, labelStep("a")))
+	if n := len(slices.DeleteFunc(slices.Clone(r.Notes), func(s string) bool { return s != note })); n != 1 {
+		t.Errorf("said %d times: %q", n, r.Notes)
 	}
 }
