@@ -198,7 +198,10 @@ func (f *fixer) step(s *step.Step) error {
 	if err != nil {
 		return &fault{BadInput, err, ""}
 	}
-	after, refused := step.Apply(f.app, f.files, edits, step.Spared(f.exceptions, s, f.app, f.now()))
+	leftOut := step.Spared(f.exceptions, s, f.app, f.now())
+	edits = step.Remaining(f.app, edits, leftOut)
+	along := maps.Clone(leftOut) // before what files refuse, which is said of the file
+	after, refused := step.Apply(f.app, f.files, edits, leftOut)
 	for _, r := range refused {
 		f.left = append(f.left, leftover{f.onDisk(r.Pos), step.WithHint(r.Message, r.Hint)})
 	}
@@ -229,7 +232,9 @@ func (f *fixer) step(s *step.Step) error {
 			continue
 		}
 		what := finding.Message
-		if finding.NeedsRun {
+		if why := step.Why(a, finding, along); why != "" {
+			what += ": " + why
+		} else if finding.NeedsRun {
 			what += " (only a run can tell what to write: road walk)"
 		} else {
 			what = step.WithHint(what, finding.Hint)

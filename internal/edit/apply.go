@@ -3,6 +3,7 @@ package edit
 import (
 	"bytes"
 	"fmt"
+	"slices"
 
 	"road/internal/app"
 
@@ -43,6 +44,7 @@ func applyFile(name string, b []byte, exists bool, edits []Edit) ([]byte, []*Ref
 	}
 	var sets []*Set
 	var lines []*Lines
+	made := false // in parts, by these edits
 	for _, e := range edits {
 		switch {
 		case e.Set != nil && e.Lines == nil && e.Create == nil:
@@ -50,10 +52,13 @@ func applyFile(name string, b []byte, exists bool, edits []Edit) ([]byte, []*Ref
 		case e.Lines != nil && e.Set == nil && e.Create == nil:
 			lines = append(lines, e.Lines)
 		case e.Create != nil && e.Set == nil && e.Lines == nil:
-			if exists {
+			if exists && !(made && e.Part) {
 				return nil, no("the file exists already")
 			}
-			b, exists = e.Create, true
+			if !made {
+				b = nil
+			}
+			b, exists, made = append(slices.Clip(b), e.Create...), true, e.Part
 		default:
 			return nil, no("an edit is exactly one of set, lines and create")
 		}

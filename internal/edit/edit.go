@@ -15,8 +15,24 @@ type Edit struct {
 	Set    *Set
 	Lines  *Lines
 	Create []byte // a new file with this content; an error where the file exists
-	For    string // the workload that a new file is for, by app.Workload.ID; "" for the application's
+	Part   bool   // Create is one of several parts of a new file, in order
+
+	// For names the workloads that the edit is for, by app.Workload.ID, where that
+	// does not show in what it changes; Bond says what holds them together.
+	For  []string
+	Bond Bond
 }
+
+// A Bond says what becomes of an edit for several workloads where some of them are
+// to stay as they are.
+type Bond int
+
+// The bonds.
+const (
+	Each     Bond = iota // it is made as long as one of them wants it
+	Together             // it acts on all: where one is to stay as it is, so are the others
+	Spare                // it acts on all, and the others can do without it
+)
 
 // A Set gives a value its place in a YAML or JSON document.
 type Set struct {
@@ -29,7 +45,8 @@ type Set struct {
 	// for the first mapping on the way that has to be made.
 	Before string
 
-	// Comment is one line of text, without "#", that goes above a new key.
+	// Comment is one line of text, without "#", that goes above a new key, or above
+	// the content of a list or mapping that takes another's place.
 	Comment string
 }
 

@@ -361,10 +361,12 @@ func (l *lifting) verdict(others []edit.Edit) {
 			l.refuse(w.edit, w.obj, w.edit.Set.Path.String()+" has no place in "+l.app.Rendered.Source.String()+" that changes it and nothing else", "change it by hand")
 		}
 	}
+	refused := map[string]bool{}
 	for _, e := range others {
 		for _, o := range l.want {
 			missing := func(k string) bool { return l.left[k] && strings.HasPrefix(k, o.id+" ") }
-			if e.Create != nil && o.made == e.File && slices.ContainsFunc(slices.Collect(maps.Keys(l.left)), missing) {
+			if e.Create != nil && !refused[e.File] && o.made == e.File && slices.ContainsFunc(slices.Collect(maps.Keys(l.left)), missing) {
+				refused[e.File] = true
 				l.refused = append(l.refused, Refused{&edit.Refused{Pos: app.Pos{File: e.File},
 					Message: l.app.Rendered.Source.String() + " makes something else of what the new file holds", Hint: "add it by hand"}, e})
 				break

@@ -12,13 +12,12 @@ import (
 // Apply gives the new content of the files that a step's edits change. A
 // workload gets all of the edits or none: an image that runs as somebody else
 // needs the manifest that says so. Workloads in leftOut get none, nor do single
-// containers there, which go by "ID container"; where the edits change what such
-// a container shares with others, the whole workload is added to it. Those for
-// which a file refuses an edit are added with the reason, and the second value
-// names every such file.
+// containers there, which go by "ID container". Whoever could have the edits only
+// together with one of these is added with the reason: the whole workload of such a
+// container, and those that run the same image. So are those for which a file
+// refuses an edit, and the second value names every such file.
 func Apply(a *app.App, files edit.Files, edits []edit.Edit, leftOut map[string]string) (edit.Files, []*edit.Refused) {
 	var refused []*edit.Refused
-	wider(edits, a, leftOut)
 	for {
 		edits = without(edits, a, leftOut)
 		if a.Rendered != nil {
@@ -49,7 +48,6 @@ func Apply(a *app.App, files edit.Files, edits []edit.Edit, leftOut map[string]s
 // Remaining gives the edits that Apply would make with leftOut, as far as files
 // do not refuse them.
 func Remaining(a *app.App, edits []edit.Edit, leftOut map[string]string) []edit.Edit {
-	wider(edits, a, leftOut)
 	return without(edits, a, leftOut)
 }
 
@@ -83,22 +81,25 @@ func Workloads(a *app.App, file string) []string {
 	return ids
 }
 
-// without leaves out the edits that belong to workloads or containers in leftOut
-// alone: those of their objects, and those of Dockerfiles whose images nobody else
-// runs.
+// without leaves out the edits that act on workloads or containers in leftOut, to
+// which it adds those that could have them only together with one of these.
 func without(edits []edit.Edit, a *app.App, leftOut map[string]string) []edit.Edit {
 	if len(leftOut) == 0 {
 		return edits
 	}
+	spread(edits, a, leftOut)
 	var out []edit.Edit
 	for _, e := range edits {
 		owners := owners(e, a)
-		stays := len(owners) == 0 && wholly(leftOut) < len(a.Workloads)
+		gone := 0
 		for _, u := range owners {
-			_, gone := leftOut[u.workload]
-			if _, spared := leftOut[u.key()]; !gone && !spared {
-				stays = true
+			if u.why(leftOut) != "" {
+				gone++
 			}
+		}
+		stays := gone < len(owners) && (gone == 0 || bond(e) == edit.Each)
+		if len(owners) == 0 {
+			stays = wholly(leftOut) < len(a.Workloads)
 		}
 		if stays {
 			out = append(out, e)
@@ -107,25 +108,39 @@ func without(edits []edit.Edit, a *app.App, leftOut map[string]string) []edit.Ed
 	return out
 }
 
-// owners gives whom an edit is for; none for an object that is no workload and
-// for a new file that is for no workload alone. A unit without a container is the
-// pod.
-func owners(e edit.Edit, a *app.App) []unit {
-	if e.For != "" {
-		return []unit{{e.For, ""}}
+// bond says what holds together those that an edit is for: whoever runs an image
+// gets every change of it.
+func bond(e edit.Edit) edit.Bond {
+	if e.Lines != nil {
+		return edit.Together
 	}
+	return e.Bond
+}
+
+// owners gives whom an edit is for; none for an object that is no workload where
+// the edit names nobody. A unit without a container is the pod.
+func owners(e edit.Edit, a *app.App) []unit {
 	var list []unit
+	for _, id := range e.For {
+		list = append(list, unit{id, ""})
+	}
+	if len(list) > 0 {
+		return list
+	}
 	for _, w := range a.Workloads {
 		switch {
+		case e.Lines != nil:
+			for c := range w.Containers() {
+				if runs(c, a, e.File) {
+					list = append(list, unit{w.ID(), c.Spec.Name})
+				}
+			}
 		case e.Set != nil && w.File == e.File && w.Doc == e.Set.Doc && within(w, e.Set.Path):
 			u := unit{w.ID(), ""}
 			if c := container(e, w); c != nil {
 				u.container = c.Spec.Name
 			}
 			list = append(list, u)
-		case e.Lines != nil:
-			list = append(list, units(a, Finding{Pos: app.Pos{File: e.File}})...)
-			return list
 		}
 	}
 	return list
@@ -142,14 +157,19 @@ func within(w *app.Workload, path app.Path) bool {
 // starts with a script.
 func uses(w *app.Workload, a *app.App, file string) bool {
 	for c := range w.Containers() {
-		i := a.Image(c.Spec.Image)
-		if i == nil || i.Build == nil {
-			continue
-		}
-		script := func(s *app.Script) bool { return s.File == file }
-		if i.Build.Dockerfile.File == file || slices.ContainsFunc(a.Scripts(i.Build), script) {
+		if runs(c, a, file) {
 			return true
 		}
 	}
 	return false
+}
+
+// runs says that of one container.
+func runs(c *app.Container, a *app.App, file string) bool {
+	i := a.Image(c.Spec.Image)
+	if i == nil || i.Build == nil {
+		return false
+	}
+	script := func(s *app.Script) bool { return s.File == file }
+	return i.Build.Dockerfile.File == file || slices.ContainsFunc(a.Scripts(i.Build), script)
 }

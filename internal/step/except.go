@@ -1,6 +1,9 @@
 package step
 
 import (
+	"cmp"
+	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -14,6 +17,17 @@ type unit struct{ workload, container string }
 // key names a unit where reasons for leaving out are kept: beside the workloads,
 // which go by their ID alone.
 func (u unit) key() string { return u.workload + " " + u.container }
+
+// why gives the reason for which a unit is left out, "" where it is not.
+func (u unit) why(leftOut map[string]string) string {
+	if why, out := leftOut[u.workload]; out {
+		return cmp.Or(why, "left out")
+	}
+	if why, out := leftOut[u.key()]; out {
+		return cmp.Or(why, "left out")
+	}
+	return ""
+}
 
 // units gives the containers that a finding is about: its own, all of the
 // workload's, or for a Dockerfile those that run what it makes.
@@ -99,12 +113,49 @@ func Unborne(s *Step, a *app.App, workload string) string {
 	return ""
 }
 
+// Why says why a step leaves a workload, or one of those that run an image, as it
+// found it: "" where leftOut has none of them.
+func Why(a *app.App, f Finding, leftOut map[string]string) string {
+	for _, u := range units(a, f) {
+		if why := leftOut[u.workload]; why != "" {
+			return why
+		}
+	}
+	return ""
+}
+
+// spread leaves out who could have edits only together with somebody left out.
+func spread(edits []edit.Edit, a *app.App, leftOut map[string]string) {
+	for before := -1; before < len(leftOut); {
+		before = len(leftOut)
+		wider(edits, a, leftOut)
+		for _, e := range edits {
+			if bond(e) == edit.Together {
+				along(e, owners(e, a), leftOut)
+			}
+		}
+	}
+}
+
+// along leaves out all that an edit is for where one of them is left out.
+func along(e edit.Edit, owners []unit, leftOut map[string]string) {
+	i := slices.IndexFunc(owners, func(u unit) bool { return u.why(leftOut) != "" })
+	if i < 0 {
+		return
+	}
+	first := owners[i]
+	who := strings.TrimSuffix(strings.Replace(first.key(), " ", " container ", 1), " container ")
+	why := fmt.Sprintf("%s changes for %s too, which is to stay as it is: %s", e.File, who, first.why(leftOut))
+	for _, u := range owners {
+		if u.why(leftOut) == "" {
+			leftOut[u.workload] = why
+		}
+	}
+}
+
 // wider leaves out whole workloads of which one container is to be left alone
 // where the edits change what all containers share.
 func wider(edits []edit.Edit, a *app.App, leftOut map[string]string) {
-	if len(leftOut) == 0 {
-		return
-	}
 	for _, w := range a.Workloads {
 		for c := range w.Containers() {
 			why, spared := leftOut[unit{w.ID(), c.Spec.Name}.key()]
@@ -124,7 +175,7 @@ func wider(edits []edit.Edit, a *app.App, leftOut map[string]string) {
 // shared says whether an edit changes a workload outside of its containers. What
 // is added to the volumes only counts for containers that mount it.
 func shared(e edit.Edit, w *app.Workload) bool {
-	if e.For == w.ID() {
+	if slices.Contains(e.For, w.ID()) {
 		return true
 	}
 	if e.Set == nil || w.File != e.File || w.Doc != e.Set.Doc || !within(w, e.Set.Path) {

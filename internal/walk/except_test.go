@@ -5,6 +5,8 @@ import (
 	"testing"
 	"time"
 
+	"road/internal/app"
+	"road/internal/edit"
 	"road/internal/step"
 )
 
@@ -66,5 +68,40 @@ func TestWrongException(t *testing.T) {
 	_, err := Walk(t.Context(), o)
 	if err == nil || !strings.Contains(err.Error(), "road.yaml:3: exceptions: there is no workload nobody") || len(m.ran()) > 0 {
 		t.Errorf("%v, ran %q", err, m.ran())
+	}
+}
+
+// One file for all holds nothing of those that stay as they are: neither of the
+// excepted, nor of one that does not work with it, which is left out alone.
+func TestSharedFile(t *testing.T) {
+	s := labelStep("a")
+	fix := s.Fix
+	s.Fix = func(a *app.App) ([]edit.Edit, error) {
+		edits, err := fix(a)
+		for _, e := range edits {
+			for _, w := range a.Workloads {
+				if w.File == e.File {
+					edits = append(edits, edit.Edit{File: "all.yaml", Part: true, For: []string{w.ID()},
+						Create: []byte("---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: for-" + w.Name + "}\n")})
+				}
+			}
+		}
+		return edits, err
+	}
+	const config = "apiVersion: road/v1\nexceptions:\n- {step: a, workload: db, reason: the vendor says no, until: 2027-01-31}\n"
+	m := &memory{unready: func(a *app.App, w *app.Workload) string {
+		if w.Name == "cache" && strings.Contains(string(a.Files()["all.yaml"]), "for-cache") {
+			return "the file stops it"
+		}
+		return ""
+	}}
+	o := options(t, m, map[string]string{"web.yaml": manifest("web"), "db.yaml": manifest("db"), "cache.yaml": manifest("cache"), "road.yaml": config}, s)
+	o.Now = time.Date(2027, 1, 31, 0, 0, 0, 0, time.UTC)
+	stop := walked(t, o).Stops[1]
+	for _, w := range stop.Workloads {
+		name := strings.TrimPrefix(w.Name, "deployment/")
+		if done := name == "web"; done != (w.Status == Done) || done != strings.Contains(stop.Diff, "for-"+name) || w.Excepted != (name == "db") {
+			t.Errorf("%+v\n%s", w, stop.Diff)
+		}
 	}
 }

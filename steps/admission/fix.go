@@ -19,6 +19,7 @@ func fix(a *app.App) ([]edit.Edit, error) {
 		if p.foreign() != "" {
 			continue
 		}
+		before := len(edits)
 		level, why := p.level()
 		if len(p.missing(level)) > 0 {
 			edits = append(edits, p.label(a, taken, level, why)...)
@@ -26,15 +27,38 @@ func fix(a *app.App) ([]edit.Edit, error) {
 		if unruled := p.unruled(a); len(unruled) > 0 {
 			edits = append(edits, create(a, taken, p, "admission-policy", p.policy(a, unruled))...)
 		}
+		for i := before; i < len(edits); i++ { // a namespace admits all of its pods or refuses some
+			for _, w := range p.workloads {
+				edits[i].For = append(edits[i].For, w.ID())
+			}
+			edits[i].Bond = edit.Together
+		}
 	}
-	return together(edits), nil
+	return listed(together(edits)), nil
+}
+
+// listed holds together all whose new files one kustomization lists: an item has its
+// number there only behind those before it.
+func listed(edits []edit.Edit) []edit.Edit {
+	all := map[string][]string{}
+	for _, e := range edits {
+		if e.Set != nil && e.Set.Path[0] == "resources" {
+			all[e.File] = append(all[e.File], e.For...)
+		}
+	}
+	for i, e := range edits {
+		if e.Set != nil && e.Set.Path[0] == "resources" {
+			edits[i].For = all[e.File]
+		}
+	}
+	return edits
 }
 
 // together makes one edit of those that begin the same list: each knows its own
 // items only.
 func together(edits []edit.Edit) []edit.Edit {
 	var out []edit.Edit
-	first := map[string]*edit.Set{}
+	first := map[string]int{}
 	for _, e := range edits {
 		items, isList := []any(nil), false
 		if e.Set != nil {
@@ -45,11 +69,13 @@ func together(edits []edit.Edit) []edit.Edit {
 			continue
 		}
 		key := e.File + "\n" + e.Set.Path.String()
-		if s := first[key]; s != nil {
+		if i, there := first[key]; there {
+			s := out[i].Set
 			s.Value = append(s.Value.([]any), items...)
+			out[i].For = append(out[i].For, e.For...)
 			continue
 		}
-		first[key] = e.Set
+		first[key] = len(out)
 		out = append(out, e)
 	}
 	return out

@@ -2,7 +2,6 @@ package networkpolicy
 
 import (
 	"fmt"
-	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -33,6 +32,7 @@ func fix(a *app.App) ([]edit.Edit, error) {
 			dirs = append(dirs, dir)
 		}
 		p := policyFor(a, w, c)
+		p.of = w.ID()
 		p.name = freeName(taken, w.Home(), p.name, p.name+"-"+strings.ToLower(w.Kind))
 		files[dir] = append(files[dir], p)
 		if len(w.Meta.Labels) == 0 {
@@ -41,13 +41,50 @@ func fix(a *app.App) ([]edit.Edit, error) {
 	}
 	for _, dir := range dirs {
 		list := append(wholeNamespaces(a, taken, files[dir]), files[dir]...)
-		file := freeFile(a, dir)
-		edits = append(edits, edit.Edit{File: file, Create: []byte(render(list))})
-		if e := kustomize(a, file); e != nil {
-			edits = append(edits, *e)
-		}
+		edits = append(edits, write(a, freeFile(a, dir), list)...)
 	}
 	return edits, nil
+}
+
+// write makes a file of policies, and names it where it would not count otherwise.
+// Each policy is an edit for those whom it holds, so that whoever is excepted stays
+// as he is.
+func write(a *app.App, file string, list []*policy) []edit.Edit {
+	head := edit.Edit{File: file, Part: true, Create: []byte(heading)}
+	var parts []edit.Edit
+	for i, p := range list {
+		var b strings.Builder
+		if i > 0 {
+			b.WriteString("---\n")
+		}
+		p.render(&b)
+		parts = append(parts, edit.Edit{File: file, Part: true, Create: []byte(b.String()), For: p.holds(a), Bond: edit.Spare})
+		if p.of != "" {
+			parts[i].Bond = edit.Together
+			head.For = append(head.For, p.of)
+		}
+	}
+	edits := append([]edit.Edit{head}, parts...)
+	if e := kustomize(a, file); e != nil {
+		e.For = head.For
+		edits = append(edits, *e)
+	}
+	return edits
+}
+
+// holds names the workloads whose pods a policy selects, first the one that it is for.
+func (p *policy) holds(a *app.App) []string {
+	var ids []string
+	home := p.namespace
+	if p.of != "" {
+		ids, home = append(ids, p.of), a.Workload(p.of).Home()
+	}
+	for _, w := range a.Workloads {
+		if w.ID() != p.of && w.Home() == home && !w.Pod.HostNetwork && (len(p.selector) == 0 || app.Selects(p.selector, w.Meta.Labels)) {
+			ids = append(ids, w.ID())
+		}
+	}
+	return ids
 }
 
 // label gives a pod without labels one, so that a policy can select it.
@@ -166,152 +203,7 @@ func kustomize(a *app.App, file string) *edit.Edit {
 	return nil
 }
 
-// render writes policies as a manifest.
-func render(list []*policy) string {
-	var b strings.Builder
-	b.WriteString("# Who may reach each pod, and whom it may reach: what a run of the application\n" +
-		"# showed, and nothing else. A policy is inert where the cluster's network plugin\n" +
-		"# does not enforce it.\n")
-	for i, p := range list {
-		if i > 0 {
-			b.WriteString("---\n")
-		}
-		p.render(&b)
-	}
-	return b.String()
-}
-
-func (p *policy) render(b *strings.Builder) {
-	comment(b, "", p.comment)
-	fmt.Fprintf(b, "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata:\n  name: %s\n", scalar(p.name))
-	if p.namespace != "" {
-		fmt.Fprintf(b, "  namespace: %s\n", scalar(p.namespace))
-	}
-	b.WriteString("spec:\n")
-	if p.others != nil {
-		b.WriteString("  podSelector:\n    matchExpressions:\n")
-		for _, k := range slices.Sorted(maps.Keys(p.others)) {
-			fmt.Fprintf(b, "    - key: %s\n      operator: NotIn\n      values:\n", scalar(k))
-			for _, v := range p.others[k] {
-				fmt.Fprintf(b, "      - %s\n", scalar(v))
-			}
-		}
-	} else if len(p.selector) == 0 {
-		b.WriteString("  podSelector: {}\n")
-	} else {
-		b.WriteString("  podSelector:\n")
-		matchLabels(b, "    ", p.selector)
-	}
-	b.WriteString("  policyTypes:\n")
-	for _, d := range []struct {
-		about bool
-		name  string
-	}{{p.ingress, "Ingress"}, {p.egress, "Egress"}} {
-		if d.about {
-			fmt.Fprintf(b, "  - %s\n", d.name)
-		}
-	}
-	if p.comment != "" {
-		return
-	}
-	if p.ingress {
-		rules(b, "ingress", "from", p.in, "Nobody was seen to call it.")
-	}
-	if p.egress {
-		rules(b, "egress", "to", p.out, "It was seen to call nobody, and to ask for no name.")
-	}
-}
-
-// rules writes the rules of one direction, or why there are none.
-func rules(b *strings.Builder, direction, peers string, list []rule, none string) {
-	if len(list) == 0 {
-		comment(b, "  ", none)
-		fmt.Fprintf(b, "  %s: []\n", direction)
-		return
-	}
-	fmt.Fprintf(b, "  %s:\n", direction)
-	for _, r := range list {
-		comment(b, "  ", r.comment)
-		lead := "  - "
-		if len(r.peers) > 0 {
-			fmt.Fprintf(b, "%s%s:\n", lead, peers)
-			lead = "    "
-		}
-		for _, p := range r.peers {
-			p.render(b)
-		}
-		fmt.Fprintf(b, "%sports:\n", lead)
-		for _, p := range r.ports {
-			fmt.Fprintf(b, "    - protocol: %s\n      port: %d\n", p.protocol, p.number)
-		}
-	}
-}
-
-func (p peer) render(b *strings.Builder) {
-	lead := "    - "
-	if p.block != "" {
-		fmt.Fprintf(b, "%sipBlock:\n        cidr: %s\n", lead, scalar(p.block))
-		if len(p.except) > 0 {
-			b.WriteString("        except:\n")
-		}
-		for _, x := range p.except {
-			fmt.Fprintf(b, "        - %s\n", scalar(x))
-		}
-		return
-	}
-	if p.namespace != "" {
-		fmt.Fprintf(b, "%snamespaceSelector:\n", lead)
-		matchLabels(b, "        ", map[string]string{"kubernetes.io/metadata.name": p.namespace})
-		lead = "      "
-	}
-	if len(p.pods) == 0 {
-		fmt.Fprintf(b, "%spodSelector: {}\n", lead)
-		return
-	}
-	fmt.Fprintf(b, "%spodSelector:\n", lead)
-	matchLabels(b, "        ", p.pods)
-}
-
-func matchLabels(b *strings.Builder, indent string, labels map[string]string) {
-	fmt.Fprintf(b, "%smatchLabels:\n", indent)
-	for _, k := range sortedKeys(labels) {
-		fmt.Fprintf(b, "%s  %s: %s\n", indent, scalar(k), scalar(labels[k]))
-	}
-}
-
-// comment writes text in lines of a good length.
-func comment(b *strings.Builder, indent, text string) {
-	line := ""
-	for _, word := range strings.Fields(text) {
-		if line != "" && len(indent)+len(line)+len(word) > 76 {
-			fmt.Fprintf(b, "%s#%s\n", indent, line)
-			line = ""
-		}
-		line += " " + word
-	}
-	if line != "" {
-		fmt.Fprintf(b, "%s#%s\n", indent, line)
-	}
-}
-
-// words mean something else than themselves in YAML.
-var words = []string{"true", "false", "yes", "no", "on", "off", "y", "n", "null", "nan"}
-
-// scalar writes a text so that YAML reads the same text.
-func scalar(s string) string {
-	letter := func(r rune) bool { return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' }
-	plain := s != "" && letter(rune(s[0])) && !slices.Contains(words, strings.ToLower(s))
-	for _, r := range s {
-		plain = plain && (letter(r) || r >= '0' && r <= '9' || strings.ContainsRune("-_./", r))
-	}
-	if plain || isBlock(s) {
-		return s
-	}
-	return fmt.Sprintf("%q", s)
-}
-
-// isBlock says whether s is digits, dots and one slash: what YAML takes for a
-// text all the same.
-func isBlock(s string) bool {
-	return strings.Count(s, ".") == 3 && strings.Count(s, "/") == 1 && strings.Trim(s, "0123456789./") == ""
-}
+// heading stands above the policies of a file.
+const heading = "# Who may reach each pod, and whom it may reach: what a run of the application\n" +
+	"# showed, and nothing else. A policy is inert where the cluster's network plugin\n" +
+	"# does not enforce it.\n"

@@ -16,6 +16,7 @@ import (
 
 // A policy is what is written for one workload.
 type policy struct {
+	of              string // the workload's ID; "" for one of a whole namespace
 	name, namespace string // namespace "" is not written
 	comment         string
 	selector        map[string]string   // empty: every pod of the namespace

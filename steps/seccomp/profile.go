@@ -195,7 +195,7 @@ func fixProfiles(a *app.App, w *app.Workload, names namer) (edits []edit.Edit, g
 		}
 		file := names.name(a, c)
 		got[c.Path.String()] = true
-		edits = append(edits, edit.Edit{File: path.Join(path.Dir(w.File), file), Create: profileFor(s).render(), For: w.ID()})
+		edits = append(edits, edit.Edit{File: path.Join(path.Dir(w.File), file), Create: profileFor(s).render(), For: []string{w.ID()}})
 		edits = append(edits, refer(c, file, comment(s))...)
 	}
 	return edits, got

@@ -14,7 +14,7 @@ import (
 // none of its own.
 func fix(a *app.App) ([]edit.Edit, error) {
 	var edits []edit.Edit
-	made := map[string]bool{} // accounts of this fix, by namespace and name
+	made := map[string]int{} // where the accounts of this fix are among edits, by namespace and name
 	for _, w := range a.Workloads {
 		set := func(key string, value any) {
 			s := &edit.Set{Doc: w.Doc, Path: w.PodPath.Join(key), Value: value}
@@ -29,10 +29,13 @@ func fix(a *app.App) ([]edit.Edit, error) {
 		}
 		if n.account {
 			name := freeName(a, w)
-			if key := w.Namespace + "/" + name; !made[key] {
-				made[key] = true
-				edits = append(edits, edit.Edit{File: newFile(a, w, edits), Create: manifest(name, w.Namespace)})
+			key := w.Namespace + "/" + name
+			i, there := made[key]
+			if !there {
+				i, made[key] = len(edits), len(edits)
+				edits = append(edits, edit.Edit{File: newFile(a, w, edits), Create: manifest(name, w.Namespace, pullSecrets(a, w))})
 			}
+			edits[i].For = append(edits[i].For, w.ID())
 			set("serviceAccountName", name)
 			if w.Pod.DeprecatedServiceAccount != "" {
 				set("serviceAccount", nil)
@@ -52,7 +55,7 @@ func fix(a *app.App) ([]edit.Edit, error) {
 // that name, another, since that one may have been given rights.
 func freeName(a *app.App, w *app.Workload) string {
 	name := w.Name
-	for i := 2; find(a, name, w.Namespace) != nil; i++ {
+	for i := 2; find(a, name, w.Home()) != nil; i++ {
 		name = fmt.Sprintf("%s-%d", w.Name, i)
 	}
 	return name
@@ -85,9 +88,25 @@ func newFile(a *app.App, w *app.Workload, edits []edit.Edit) string {
 	return name
 }
 
+// pullSecrets names the secrets with which the nodes pull w's images because of the
+// account that it has had.
+func pullSecrets(a *app.App, w *app.Workload) []string {
+	own := account(a, w)
+	if own == nil {
+		return nil
+	}
+	var names []string
+	for _, s := range own.ImagePullSecrets {
+		if s.Name != "" {
+			names = append(names, s.Name)
+		}
+	}
+	return names
+}
+
 // manifest is the text of a service account. The name is a workload's, which the
 // API restricts to letters, digits, dots and dashes; quotes keep a number a name.
-func manifest(name, namespace string) []byte {
+func manifest(name, namespace string, pull []string) []byte {
 	var b strings.Builder
 	b.WriteString("apiVersion: v1\nkind: ServiceAccount\nmetadata:\n")
 	fmt.Fprintf(&b, "  name: %s\n", quoted(name))
@@ -95,6 +114,12 @@ func manifest(name, namespace string) []byte {
 		fmt.Fprintf(&b, "  namespace: %s\n", quoted(namespace))
 	}
 	b.WriteString("# Nobody in the container talks to the cluster's API\nautomountServiceAccountToken: false\n")
+	if len(pull) > 0 {
+		b.WriteString("imagePullSecrets:\n")
+	}
+	for _, s := range pull {
+		fmt.Fprintf(&b, "- name: %s\n", quoted(s))
+	}
 	return []byte(b.String())
 }
 

@@ -119,13 +119,13 @@ func accountName(w *app.Workload) string {
 // account finds the service account of w's pod, nil where the application does
 // not bring it.
 func account(a *app.App, w *app.Workload) *corev1.ServiceAccount {
-	return find(a, accountName(w), w.Namespace)
+	return find(a, accountName(w), w.Home())
 }
 
-// find finds a service account of the application.
-func find(a *app.App, name, namespace string) *corev1.ServiceAccount {
+// find finds a service account of the application in a namespace.
+func find(a *app.App, name, home string) *corev1.ServiceAccount {
 	for _, o := range a.Objects {
-		if s, ok := o.Typed.(*corev1.ServiceAccount); ok && s != nil && o.Name == name && o.Namespace == namespace {
+		if s, ok := o.Typed.(*corev1.ServiceAccount); ok && s != nil && o.Name == name && o.Home() == home {
 			return s
 		}
 	}

@@ -17,7 +17,7 @@ func TestQuoted(t *testing.T) {
 		if got := quoted(name); got != want {
 			t.Errorf("%q: %s, want %s", name, got, want)
 		}
-		a, err := app.LoadFiles("test", map[string][]byte{"a.yaml": manifest("x"+name, name)})
+		a, err := app.LoadFiles("test", map[string][]byte{"a.yaml": manifest("x"+name, name, []string{name})})
 		if err != nil || len(a.Objects) != 1 || a.Objects[0].Name != "x"+name || a.Objects[0].Namespace != name {
 			t.Errorf("%q: %+v, %v", name, a, err)
 		}
