@@ -78,8 +78,9 @@ func (p *planner) replaceBlock(key, old *yaml.Node) error {
 			indent = key.Column - 1 + p.style.dash
 		}
 	}
-	lines := p.style.lines(v, indent)
+	lines := append(p.comment(strings.Repeat(" ", indent)), p.style.lines(v, indent)...)
 	if key == nil {
+		lines = p.style.lines(v, indent) // no line of its own behind the dash
 		p.cut(first, end, strings.TrimLeft(strings.Join(lines, nl), " "))
 	} else {
 		lines = append(t.keep(first, end, strings.Repeat(" ", indent)), lines...)

@@ -113,7 +113,7 @@ func fixContainer(a *app.App, c *app.Container) []edit.Edit {
 	var edits []edit.Edit
 	set := func(value any, path ...any) {
 		at := c.Path.Join("securityContext").Join(path...)
-		edits = append(edits, edit.Edit{File: c.Workload.File, Set: &edit.Set{Doc: c.Workload.Doc, Path: at, Value: value}})
+		edits = append(edits, edit.Edit{File: c.Workload.File, Set: &edit.Set{Doc: c.Workload.Doc, Path: at, Value: value, Comment: commentFor(a, c, path)}})
 	}
 	if privileged(c) {
 		set(false, "privileged")
@@ -121,11 +121,10 @@ func fixContainer(a *app.App, c *app.Container) []edit.Edit {
 	have, keep := capabilities(c), needed(a, c)
 	dropped := slices.Contains(have.Drop, all)
 	if len(have.Drop) == 0 && len(have.Add) == 0 {
-		value := edit.Map{{Key: "drop", Value: []any{string(all)}}}
+		set(edit.Map{{Key: "drop", Value: []any{string(all)}}}, "capabilities")
 		if len(keep) > 0 {
-			value = append(value, edit.Field{Key: "add", Value: values(keep)})
+			set(values(keep), "capabilities", "add")
 		}
-		set(value, "capabilities")
 		return edits
 	}
 	if !dropped {
@@ -141,6 +140,30 @@ func fixContainer(a *app.App, c *app.Container) []edit.Edit {
 	return edits
 }
 
+// note stands above what a trial gave back.
+const note = "Tried: as root it does not work without "
+
+// commentFor says why capabilities are added, "" of everything else.
+func commentFor(a *app.App, c *app.Container, path []any) string {
+	if list := granted(a, c); len(list) > 0 && path[len(path)-1] == "add" {
+		return note + join(list)
+	}
+	return ""
+}
+
+// granted gives the capabilities that a run showed c to need as root.
+func granted(a *app.App, c *app.Container) []corev1.Capability {
+	seen := a.Seen.Containers[c.Workload.ID()][c.Spec.Name]
+	if seen == nil || !mayBeRoot(c) {
+		return nil
+	}
+	var list []corev1.Capability
+	for _, n := range seen.Capabilities {
+		list = append(list, corev1.Capability(n))
+	}
+	return list
+}
+
 // needed gives the capabilities that c keeps, in order: NET_BIND_SERVICE where it
 // asks for it, as Pod Security allows, and for root what a run showed. To any
 // other user an added capability gives nothing: the runtime fills no ambient set.
@@ -149,11 +172,9 @@ func needed(a *app.App, c *app.Container) []corev1.Capability {
 	if slices.Contains(capabilities(c).Add, bind) {
 		keep = append(keep, bind)
 	}
-	if seen := a.Seen.Containers[c.Workload.ID()][c.Spec.Name]; seen != nil && mayBeRoot(c) {
-		for _, n := range seen.Capabilities {
-			if k := corev1.Capability(n); !slices.Contains(keep, k) {
-				keep = append(keep, k)
-			}
+	for _, k := range granted(a, c) {
+		if !slices.Contains(keep, k) {
+			keep = append(keep, k)
 		}
 	}
 	slices.Sort(keep)
