@@ -274,7 +274,10 @@ func (v *view) phaseDone(e walk.PhaseDone) {
 	if attacking(e.Phase) {
 		if i := slices.IndexFunc(v.raids, func(r *raid) bool { return r.stop == e.Stop && r.phase == e.Phase }); i >= 0 {
 			if e.OK {
-				mark, detail = v.styles.dim.Render("•"), strings.TrimSpace(v.strip(v.raids[i].marks, v.room(label, detail, took))+"  "+detail)
+				mark = v.styles.dim.Render("•")
+				if marks := v.raids[i].marks; len(marks) <= v.room(label, detail, took) { // else its detail counts them
+					detail = strings.TrimSpace(v.strip(marks, len(marks)) + "  " + detail)
+				}
 			}
 			v.raids = slices.Delete(v.raids, i, i+1)
 		}

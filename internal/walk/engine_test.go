@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"road/internal/app"
 	"road/internal/edit"
@@ -24,8 +25,10 @@ import (
 // decide how an application behaves, to see what the driver makes of it. That
 // walks are right with real containers is tested elsewhere.
 type memory struct {
-	notes  []string // sandbox.Deployment.Notes
-	codeAs string   // who the attacker's code is
+	notes []string // sandbox.Deployment.Notes
+	// within is told how long an application may take to get ready.
+	within func(a *app.App, limit time.Duration)
+	codeAs string // who the attacker's code is
 	lacks  map[sandbox.Power]string
 
 	// unready says why a workload does not get ready, "" where it does.
@@ -111,6 +114,9 @@ type memoryDeployment struct {
 }
 
 func (d *memoryDeployment) Ready(ctx context.Context) error {
+	if end, ok := ctx.Deadline(); ok && d.m.within != nil {
+		d.m.within(d.app, time.Until(end))
+	}
 	unready := d.m.unready
 	if d.claims == "" && d.m.unreadyAnew != nil {
 		unready = d.m.unreadyAnew

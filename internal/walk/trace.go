@@ -57,7 +57,7 @@ func (w *walker) traceOnce(ctx context.Context, l *lane, stop *Stop) (fault stri
 	dep, err := w.o.Engine.Deploy(ctx, l.app, sandbox.DeployOptions{Claims: l.claims, Name: fmt.Sprintf("%d.0", stop.Number), Trace: true})
 	if err == nil {
 		l.serving = dep
-		err = w.getReady(ctx, l.app, dep)
+		err = w.getReady(ctx, l.app, dep, w.patience(l))
 	}
 	var late *sandbox.NotReadyError
 	if err != nil && (ctx.Err() != nil || !errors.As(err, &late)) {
@@ -93,7 +93,7 @@ func (w *walker) traceFirst(ctx context.Context, l *lane, stop *Stop) error {
 	dep, err := w.o.Engine.Deploy(ctx, l.app, sandbox.DeployOptions{Name: fmt.Sprintf("%d.0", stop.Number), Trace: true})
 	if err == nil {
 		first.serving = dep
-		err = w.getReady(ctx, l.app, dep)
+		err = w.getReady(ctx, l.app, dep, w.patience(l))
 	}
 	w.end(ctx, first)
 	var late *sandbox.NotReadyError

@@ -68,6 +68,8 @@ func (w *walker) grant(ctx context.Context, l *lane, p planned, stop *Stop, t *t
 		p.step.Trial.Grant(l.app, o.workload, nil)
 		return false, nil
 	}
+	l.trying = true
+	defer func() { l.trying = false }()
 	for _, n := range slices.Clone(names) {
 		less := slices.DeleteFunc(slices.Clone(names), func(m string) bool { return m == n })
 		if len(less) == 0 {

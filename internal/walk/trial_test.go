@@ -3,7 +3,9 @@ package walk
 import (
 	"slices"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"road/internal/app"
 	"road/internal/step"
@@ -84,6 +86,53 @@ func TestLeftOutAloneIsUnproven(t *testing.T) {
 	for _, a := range s.Attacks {
 		if a.Alone.Verdict == step.Unproven && !strings.Contains(a.Alone.Reason, "leaves it out: deployment/db does not get ready: needs a") {
 			t.Errorf("reason: %s", a.Alone.Reason)
+		}
+	}
+}
+
+// A start is waited for as long as others took in its lane: from the moment on at
+// which a trial has found what works, and not after it.
+func TestPatience(t *testing.T) {
+	for _, c := range []struct {
+		starting, took time.Duration
+		trying         bool
+		want           time.Duration
+	}{
+		{0, 0, false, 2 * time.Minute},
+		{time.Second, 0, false, leastReady},
+		{time.Second, 200 * time.Millisecond, false, leastReady},
+		{time.Second, 0, true, leastReady}, // nothing got ready there yet
+		{time.Second, 200 * time.Millisecond, true, leastTried},
+		{time.Second, 3 * time.Second, true, time.Minute}, // the machine is busier now
+		{5 * time.Second, time.Second, true, 20 * time.Second},
+		{time.Minute, time.Minute, true, 2 * time.Minute},
+	} {
+		w := &walker{o: Options{Ready: 2 * time.Minute}, starting: c.starting}
+		if got := w.patience(&lane{took: c.took, trying: c.trying}); got != c.want {
+			t.Errorf("%+v: %s", c, got)
+		}
+	}
+}
+
+// Only what is tried without something is given the shorter time, not the search
+// for what works.
+func TestTrialIsShort(t *testing.T) {
+	var mu sync.Mutex
+	limits := map[string]time.Duration{}
+	m := &memory{within: func(a *app.App, limit time.Duration) {
+		mu.Lock()
+		defer mu.Unlock()
+		granted := a.Workload("web").Meta.Annotations["a"]
+		if was, known := limits[granted]; !known || limit < was {
+			limits[granted] = limit
+		}
+	}}
+	if s := walked(t, options(t, m, map[string]string{"web.yaml": manifest("web")}, trying(m, "x"))).Stops[1]; s.Status != Done {
+		t.Fatal(s.Reason)
+	}
+	for granted, short := range map[string]bool{"v": false, "v,w,x": false, "w,x": true} {
+		if limit, tried := limits[granted]; !tried || short != (limit <= leastTried) {
+			t.Errorf("with %s it may take %s; %v", granted, limit, limits)
 		}
 	}
 }

@@ -54,6 +54,8 @@ type lane struct {
 	claims  string             // sandbox.DeployOptions.Claims
 	broken  bool               // what is served is not app as it works
 	only    bool               // only to be attacked: beside the road
+	took    time.Duration      // what its last start took that got ready; 0 before one
+	trying  bool               // a trial takes back from a workload what it got ready with
 }
 
 // start copies and loads the application. The walker is nil where not even a
@@ -244,10 +246,13 @@ func (w *walker) run(ctx context.Context, l *lane, a *app.App, stop *Stop) error
 	dep, err := w.o.Engine.Deploy(ctx, a, sandbox.DeployOptions{Claims: l.claims, Keep: w.keptClaims(l, stop), Attacked: l.only, Weight: w.weight(l, stop), Name: fmt.Sprintf("%d.0", stop.Number)})
 	if err == nil {
 		l.serving = dep
-		err = w.getReady(ctx, a, dep)
+		begun := time.Now()
+		if err = w.getReady(ctx, a, dep, w.patience(l)); err == nil {
+			l.took = time.Since(begun)
+		}
 	}
 	if err == nil && !l.only {
-		err = w.stays(ctx, a, dep)
+		err = w.stays(ctx, l, a, dep)
 	}
 	l.broken = err != nil
 	done(err == nil, detailOf(err, pods(a)))
@@ -307,17 +312,29 @@ func unread(ctx context.Context, a *app.App, err error) error {
 }
 
 // An application that got ready at 1.0 gets so many times as long later, where a
-// step may keep it from ever getting ready, and others run beside it.
+// step may keep it from ever getting ready, and others run beside it. Where a trial
+// takes back one thing after another it has just got ready in the same lane, beside
+// the same others, so that start is the better measure, and less time does. Who is
+// so much later without a thing needs it.
 const (
 	leastReady = 30 * time.Second
-	lateness   = 20 // times what it took at 1.0
+	leastTried = 10 * time.Second
+	lateness   = 20 // times what it took
 )
 
-func (w *walker) getReady(ctx context.Context, a *app.App, dep sandbox.Deployment) error {
-	patience := w.o.Ready
-	if w.starting > 0 {
-		patience = min(patience, max(leastReady, (lateness*w.starting).Round(time.Second)))
+// patience is how long what is started in a lane may take to get ready.
+func (w *walker) patience(l *lane) time.Duration {
+	least, took := leastReady, w.starting
+	if l.trying && l.took > 0 {
+		least, took = leastTried, l.took
 	}
+	if took == 0 {
+		return w.o.Ready
+	}
+	return min(w.o.Ready, max(least, (lateness*took).Round(time.Second)))
+}
+
+func (w *walker) getReady(ctx context.Context, a *app.App, dep sandbox.Deployment, patience time.Duration) error {
 	limit, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	begun := time.Now()
@@ -344,7 +361,7 @@ func (w *walker) getReady(ctx context.Context, a *app.App, dep sandbox.Deploymen
 
 // stays waits for a while where nothing else would show that a server has ended
 // soon after its start, and has those that did tell why.
-func (w *walker) stays(ctx context.Context, a *app.App, dep sandbox.Deployment) error {
+func (w *walker) stays(ctx context.Context, l *lane, a *app.App, dep sandbox.Deployment) error {
 	if !unasked(a) {
 		return nil
 	}
@@ -353,7 +370,7 @@ func (w *walker) stays(ctx context.Context, a *app.App, dep sandbox.Deployment) 
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	return w.getReady(ctx, a, dep)
+	return w.getReady(ctx, a, dep, w.patience(l))
 }
 
 // unasked says that neither a readiness probe nor a check asks one of the servers
