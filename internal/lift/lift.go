@@ -53,6 +53,7 @@ func apply(a *app.App, files edit.Files, edits []edit.Edit, alone map[string]boo
 	l.rename(others)
 	l.list(others)
 	l.grantAll()
+	l.tieImages()
 	l.verdict(others)
 	if len(l.left) > 0 && len(l.refused) == 0 {
 		l.refuseAll(others)

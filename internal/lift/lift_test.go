@@ -125,6 +125,8 @@ func set(t *testing.T, a *app.App, object, at, value string) edit.Edit {
 			v = 2
 		case "ALL":
 			v = []any{"ALL"}
+		case "copy":
+			v = edit.Map{{Key: "name", Value: "copy"}, {Key: "image", Value: "registry.example/web:1"}}
 		case "nil":
 			v = nil
 		}
