@@ -41,6 +41,9 @@ spec:
 	}{
 		{[]edit.Edit{set(first, true), set(second, true), volumes}, []string{"tty", "image: two\n    tty", "volumes"}, []string{"image: one\n    tty"}},
 		{[]edit.Edit{set(first, true), set(second, true), set(app.Path{"spec", "hostUsers"}, false)}, nil, []string{"tty", "hostUsers"}},
+		{[]edit.Edit{set(second, true), {File: "new.yaml", Part: true, Create: []byte("# for pod/p\n"), For: []string{"pod/p"}}}, nil, []string{"tty", "new.yaml"}},
+		{[]edit.Edit{{File: "new.yaml", Create: []byte("# x\n"), For: []string{"pod/p", "pod/q"}, Bond: edit.Spare}}, nil, []string{"new.yaml"}},
+		{[]edit.Edit{{File: "new.yaml", Create: []byte("# x\n"), For: []string{"pod/p", "pod/q"}}}, []string{"# x"}, nil},
 		{[]edit.Edit{lines("one"), lines("two")}, []string{"two/Dockerfile:\nFROM x\nUSER 1\n"}, []string{"one/Dockerfile"}},
 	} {
 		leftOut := map[string]string{"pod/p a": "excepted"}

@@ -32,7 +32,7 @@ func fix(a *app.App) ([]edit.Edit, error) {
 			dirs = append(dirs, dir)
 		}
 		p := policyFor(a, w, c)
-		p.of = w.ID()
+		p.of = w
 		p.name = freeName(taken, w.Home(), p.name, p.name+"-"+strings.ToLower(w.Kind))
 		files[dir] = append(files[dir], p)
 		if len(w.Meta.Labels) == 0 {
@@ -59,9 +59,9 @@ func write(a *app.App, file string, list []*policy) []edit.Edit {
 		}
 		p.render(&b)
 		parts = append(parts, edit.Edit{File: file, Part: true, Create: []byte(b.String()), For: p.holds(a), Bond: edit.Spare})
-		if p.of != "" {
+		if p.of != nil {
 			parts[i].Bond = edit.Together
-			head.For = append(head.For, p.of)
+			head.For = append(head.For, p.of.ID())
 		}
 	}
 	edits := append([]edit.Edit{head}, parts...)
@@ -76,11 +76,11 @@ func write(a *app.App, file string, list []*policy) []edit.Edit {
 func (p *policy) holds(a *app.App) []string {
 	var ids []string
 	home := p.namespace
-	if p.of != "" {
-		ids, home = append(ids, p.of), a.Workload(p.of).Home()
+	if p.of != nil {
+		ids, home = append(ids, p.of.ID()), p.of.Home()
 	}
 	for _, w := range a.Workloads {
-		if w.ID() != p.of && w.Home() == home && !w.Pod.HostNetwork && (len(p.selector) == 0 || app.Selects(p.selector, w.Meta.Labels)) {
+		if w != p.of && w.Home() == home && !w.Pod.HostNetwork && (len(p.selector) == 0 || app.Selects(p.selector, w.Meta.Labels)) {
 			ids = append(ids, w.ID())
 		}
 	}

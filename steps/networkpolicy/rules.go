@@ -16,8 +16,8 @@ import (
 
 // A policy is what is written for one workload.
 type policy struct {
-	of              string // the workload's ID; "" for one of a whole namespace
-	name, namespace string // namespace "" is not written
+	of              *app.Workload // nil for one of a whole namespace
+	name, namespace string        // namespace "" is not written
 	comment         string
 	selector        map[string]string   // empty: every pod of the namespace
 	others          map[string][]string // values of labels that its pods do not have; nil selects by selector alone
