@@ -302,6 +302,12 @@ func nearer(now, before map[string]bool) bool {
 	return len(now) < len(before)
 }
 
+// grants says whether with files nothing of a wish is open.
+func (l *lifting) grants(files edit.Files, w *wish) bool {
+	left, ok := l.measure(files)
+	return ok && !slices.ContainsFunc(w.keys, func(k string) bool { return left[k] })
+}
+
 // measure renders files and lists what differs from what is intended.
 func (l *lifting) measure(files edit.Files) (map[string]bool, bool) {
 	r, err := render.Render(render.NewTree(files, nil), l.app.Rendered.Source)

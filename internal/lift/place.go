@@ -39,6 +39,15 @@ func (l *lifting) filePlaces(w *wish) []try {
 			continue
 		}
 		t := l.spot(w, s)
+		if as := l.asOwner(w, s); as != nil {
+			literal, named := t, l.spot(as, s)
+			t = func(files edit.Files) (edit.Files, bool) {
+				if out, ok := named(files); ok && l.grants(out, w) {
+					return out, true
+				}
+				return literal(files)
+			}
+		}
 		switch {
 		case s.Patch && s.Depth == len(s.Path), !s.Patch && s.Depth > 0:
 			tries = append(tries, t)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 
+	"road/internal/app"
 	"road/internal/edit"
 )
 
@@ -87,4 +88,60 @@ func worksFor(pod, init map[string]any) any {
 
 func hasInit(pod map[string]any, name any) bool {
 	return slices.ContainsFunc(items(pod, "initContainers"), func(c map[string]any) bool { return c["name"] == name })
+}
+
+// asOwner gives a wish for new init containers with images as the owner of a file
+// writes them for the container: what a kustomization makes of that name later, it
+// makes for both. nil where that is no other text.
+func (l *lifting) asOwner(w *wish, s app.Site) *wish {
+	p := w.edit.Set.Path
+	at := slices.Index(p, any("initContainers"))
+	docs, err := app.Documents(l.files[s.File])
+	if at < 0 || err != nil {
+		return nil
+	}
+	texts := map[any]string{}
+	for j := 0; ; j++ {
+		image := slices.Clone(p[:at]).Join("containers", j, "image")
+		now := w.obj.Value(image)
+		if now == nil {
+			break
+		}
+		for _, c := range l.app.Rendered.Sites(w.obj, image) {
+			if c.File == s.File && c.Depth == len(c.Path) && c.Doc < len(docs) && len(docs[c.Doc].Content) > 0 {
+				if n := nodeAt(docs[c.Doc].Content[0], c.Path); n != nil && any(n.Value) != now {
+					texts[now] = n.Value
+				}
+			}
+		}
+	}
+	if len(texts) == 0 {
+		return nil
+	}
+	set := *w.edit.Set
+	set.Value = renamed(set.Value, texts)
+	other := *w
+	other.edit.Set = &set
+	return &other
+}
+
+// renamed gives containers with other images.
+func renamed(v any, texts map[any]string) any {
+	switch v := v.(type) {
+	case edit.Map:
+		v = slices.Clone(v)
+		for i, f := range v {
+			if text, ok := f.Value.(string); ok && f.Key == "image" && texts[text] != "" {
+				v[i].Value = texts[text]
+			}
+		}
+		return v
+	case []any:
+		v = slices.Clone(v)
+		for i := range v {
+			v[i] = renamed(v[i], texts)
+		}
+		return v
+	}
+	return v
 }
