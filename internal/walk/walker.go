@@ -252,7 +252,7 @@ func (w *walker) run(ctx context.Context, l *lane, a *app.App, stop *Stop) error
 		}
 	}
 	if err == nil && !l.only {
-		err = w.stays(ctx, l, a, dep)
+		err = w.stays(ctx, l, a, dep, stop)
 	}
 	l.broken = err != nil
 	done(err == nil, detailOf(err, pods(a)))
@@ -359,14 +359,22 @@ func (w *walker) getReady(ctx context.Context, a *app.App, dep sandbox.Deploymen
 	return late
 }
 
+// firstSteady is how many times as long it has to live at 1.0, where it is not known
+// to work at all.
+const firstSteady = 3
+
 // stays waits for a while where nothing else would show that a server has ended
 // soon after its start, and has those that did tell why.
-func (w *walker) stays(ctx context.Context, l *lane, a *app.App, dep sandbox.Deployment) error {
+func (w *walker) stays(ctx context.Context, l *lane, a *app.App, dep sandbox.Deployment, stop *Stop) error {
 	if !unasked(a) {
 		return nil
 	}
+	steady := w.o.Steady
+	if stop.Number == 1 {
+		steady *= firstSteady
+	}
 	select {
-	case <-time.After(w.o.Steady):
+	case <-time.After(steady):
 	case <-ctx.Done():
 		return ctx.Err()
 	}

@@ -29,8 +29,9 @@ type ContainerStatus struct {
 	Message   string // why, or what the termination log said
 	ExitCode  int    // of the last run that ended; 128+n for signal n
 	Restarts  int
-	OOMKilled bool // the last run that ended was killed for want of memory
-	Started   bool // the startup probe, if any, has succeeded
+	Lived     time.Duration // the longest of its runs that ended
+	OOMKilled bool          // the last run that ended was killed for want of memory
+	Started   bool          // the startup probe, if any, has succeeded
 	Ready     bool
 	Since     time.Time // when this phase began
 }
@@ -92,7 +93,7 @@ func (p *Pod) Done() <-chan struct{} { return p.done }
 
 // A container without a readiness probe counts as ready from its first moment,
 // also when it crashes in the next. Who waits is told so only when it has lived
-// for a while, and longer where it crashed before.
+// for a while: longer where it crashed before, and than it lived then.
 const (
 	settled      = 200 * time.Millisecond
 	settledAgain = time.Second
@@ -112,7 +113,7 @@ func (p *Pod) unsettled(s Status) (longest time.Duration) {
 		}
 		d := settled
 		if cs.Restarts > 0 {
-			d = settledAgain
+			d = min(max(settledAgain, 2*cs.Lived), quick)
 		}
 		longest = max(longest, d-time.Since(cs.Since))
 	}
@@ -264,6 +265,7 @@ func (c *container) over(e ending) {
 	c.mu.Unlock()
 	c.change(func(s *ContainerStatus) {
 		s.Phase, s.Ready, s.Started = Terminated, false, false
+		s.Lived = max(s.Lived, e.lived)
 		s.ExitCode, s.Message = e.code, e.message
 		s.OOMKilled = e.oomKills > 0 && e.code == 137
 		switch {
