@@ -82,7 +82,7 @@ const authorities = "/etc/ssl/certs /usr/lib/ssl/certs /usr/lib/ssl/cert.pem /us
 // with owners and modes, and links as links. What dpkg knows of each goes where
 // scanners look for it.
 func (p *plan) collectPackages() string {
-	const names, status = collection + ".list", collection + "/var/lib/dpkg/status.d"
+	const names, links, status = collection + ".list", collection + ".links", collection + "/var/lib/dpkg/status.d"
 	words := func(list []string) string { return wrap(list, 90, " \\\n      ") }
 	single := slices.Concat([]string{"$programs", "$(readlink -f $programs)"}, p.links, sortedWithout(slices.Concat(p.dirs, p.files, accounts), p.whole), []string{"$(find / -maxdepth 1 -type l)"})
 	steps := []string{
@@ -95,6 +95,8 @@ func (p *plan) collectPackages() string {
 		steps = append(steps, fmt.Sprintf(`{ find $(sed -n 's|[^/]*\.py$|__pycache__|p' %s | sort -u) 2>/dev/null || true; } >> %s`, names, names))
 	}
 	steps = append(steps,
+		// A file has one name in the archive: that without the links /bin and /lib.
+		fmt.Sprintf(`find / -maxdepth 1 -type l -printf 's|^%%p/|/%%l/|\n' > %s && sed -i -f %s %s`, links, links, names),
 		fmt.Sprintf("tar -cf %s --no-recursion --ignore-failed-read --warning=none -T %s", bundle, names),
 		"mkdir -p "+status,
 		fmt.Sprintf("tar -xpf %s --keep-directory-symlink -C %s", bundle, collection),
