@@ -41,6 +41,9 @@ type view struct {
 	over  map[int]bool
 	held  map[int][]string // lines of stops whose turn has not come
 	raids []*raid          // attacks that go on beside the road, in the order of their beginning
+	stops []int            // all of the walk
+	first map[string]int   // the first attack of each step: the number of its stop
+	shown map[string]bool  // what came of those, by stop
 	told  time.Time        // when the last plain line was written
 	frame int
 	done  chan struct{}
@@ -72,9 +75,14 @@ func (c *command) view() *view {
 	r := lipgloss.NewRenderer(c.stderr)
 	color := func(c string) lipgloss.Style { return r.NewStyle().Foreground(lipgloss.Color(c)) }
 	v := &view{w: c.stderr, quiet: c.quiet, begun: time.Now(), done: make(chan struct{}),
-		over: map[int]bool{}, held: map[int][]string{},
+		over: map[int]bool{}, held: map[int][]string{}, first: map[string]int{}, shown: map[string]bool{},
 		styles: viewStyles{r.NewStyle().Bold(true), color("8"), color("2"), color("1").Bold(true), color("3")}}
 	f, ok := c.stderr.(*os.File)
+	for i, s := range road() {
+		if len(s.Attacks) > 0 {
+			v.first[s.Attacks[0].Name] = i + 2
+		}
+	}
 	v.live = ok && !c.quiet && term.IsTerminal(int(f.Fd())) && os.Getenv("TERM") != "dumb"
 	if v.live {
 		go v.tick()
@@ -217,6 +225,7 @@ func (v *view) event(e walk.Event) {
 	case walk.Begun:
 		for _, h := range e.Stops {
 			v.order = append(v.order, h.Number)
+			v.stops = append(v.stops, h.Number)
 		}
 		v.line("%s  %s", v.styles.title.Render(e.App), v.styles.dim.Render(strings.TrimSpace(e.Engine.Runtime+"  kernel "+e.Engine.Kernel)))
 	case walk.StopStarted:
@@ -318,6 +327,27 @@ func (v *view) attackDone(e walk.AttackDone) {
 		verdict = step.Unproven
 	}
 	r.marks = append(r.marks, verdict)
+	v.tellAttack(e)
+}
+
+// evidenceWidth is how many characters of an attack's evidence a line shows.
+const evidenceWidth = 200
+
+// tellAttack shows what came of the first attack of a step, at its stop and at the
+// one before: the same line that went through there, and bounces off here.
+func (v *view) tellAttack(e walk.AttackDone) {
+	at := slices.Index(v.stops, v.first[e.Attack])
+	key := fmt.Sprint(e.Stop, e.Attack)
+	if at < 1 || e.Side != walk.InSequence || e.Stop != v.stops[at] && e.Stop != v.stops[at-1] || v.shown[key] {
+		return
+	}
+	v.shown[key] = true
+	said := e.Cell.Evidence
+	if e.Cell.Verdict == step.Unproven {
+		said = e.Cell.Reason
+	}
+	said = ansi.Truncate(strings.Join(strings.FieldsFunc(said, func(r rune) bool { return r == '\n' }), " · "), evidenceWidth, "…")
+	v.tell(e.Stop, "  %s %-*s %s: %s", v.strip([]step.Verdict{e.Cell.Verdict}, 1), labelWidth, "attack", e.Attack, said)
 }
 
 // room is how wide the strip of a finished line may be on this terminal, so that
