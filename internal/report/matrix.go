@@ -154,18 +154,25 @@ func (t *text) summary() {
 	if last.Works.Verdict != "works" {
 		works = t.bad.Render("the application is broken")
 	}
-	parts := []string{fmt.Sprintf("%s: 1.0 → %d.0", r.App, last.Number)}
-	out := 0
+	// The application stands where its last step was taken.
+	end := r.Stops[0].Number
+	var out, without []string
 	for _, s := range r.Stops {
 		if s.Status == walk.LeftOut {
-			out++
+			out = append(out, fmt.Sprintf("%d.0", s.Number))
+		} else {
+			end, without = s.Number, out
 		}
 	}
-	if out > 0 {
-		t.line(t.bad.Render(fmt.Sprintf("%d of %d steps left out", out, len(r.Stops)-1)))
+	if len(out) > 0 {
+		t.line(t.bad.Render(fmt.Sprintf("%d of %d steps left out", len(out), len(r.Stops)-1)))
+	}
+	parts := []string{fmt.Sprintf("%s: 1.0 → %d.0", r.App, end)}
+	if len(without) > 0 {
+		parts[0] += " without " + strings.Join(without, ", ")
 	}
 	if n := len(r.Matrix.Rows); n > 0 {
-		parts = append(parts, fmt.Sprintf("of %d attacks %s", n, t.ends(last.Number)))
+		parts = append(parts, fmt.Sprintf("of %d attacks %s", n, t.ends(end)))
 	}
 	t.hanging("", 0, strings.Join(append(parts, works, fmt.Sprintf("%.1f s", r.Seconds)), "; "))
 }
