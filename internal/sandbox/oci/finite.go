@@ -20,15 +20,21 @@ const mostRetries = 6
 // same doubling starts small, as for containers.
 const firstRetry = 100 * time.Millisecond
 
-// retries is how often a workload that is meant to end is tried again.
-func retries(w *app.Workload) int {
-	var job batchv1.JobSpec
+// jobSpec gives what a workload says of itself as a Job, nil where it is none.
+func jobSpec(w *app.Workload) *batchv1.JobSpec {
 	switch t := w.Typed.(type) {
 	case *batchv1.Job:
-		job = t.Spec
+		return &t.Spec
 	case *batchv1.CronJob:
-		job = t.Spec.JobTemplate.Spec
-	default:
+		return &t.Spec.JobTemplate.Spec
+	}
+	return nil
+}
+
+// retries is how often a workload that is meant to end is tried again.
+func retries(w *app.Workload) int {
+	job := jobSpec(w)
+	if job == nil {
 		return 0
 	}
 	limit := job.BackoffLimit

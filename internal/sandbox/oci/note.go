@@ -4,8 +4,6 @@ import (
 	"slices"
 
 	"road/internal/app"
-
-	batchv1 "k8s.io/api/batch/v1"
 )
 
 // Notes says of every workload what it does not get here.
@@ -28,12 +26,9 @@ func (d *deployment) Notes() []string {
 // it takes here, beside others and on another machine, says nothing of a cluster,
 // and a Job that ends late must not count as one that a step broke.
 func jobNotes(w *app.Workload) []string {
-	var job batchv1.JobSpec
-	switch t := w.Typed.(type) {
-	case *batchv1.Job:
-		job = t.Spec
-	case *batchv1.CronJob:
-		job = t.Spec.JobTemplate.Spec
+	job := jobSpec(w)
+	if job == nil {
+		return nil
 	}
 	var out []string
 	if job.ActiveDeadlineSeconds != nil {

@@ -354,8 +354,14 @@ func (a *attempt) forget(ended bool) error {
 	if ended {
 		return os.RemoveAll(state)
 	}
-	if out, err := exec.Command(a.p.o.Runtime, "--root", a.p.o.RuncRoot, "delete", "--force", a.id).CombinedOutput(); err != nil {
-		return fmt.Errorf("%s delete %s: %s", a.p.o.Runtime, a.id, strings.TrimSpace(string(out)))
+	return a.p.deleteContainer(a.id)
+}
+
+// deleteContainer has the runtime end a container and forget it.
+func (p *Pod) deleteContainer(id string) error {
+	out, err := exec.Command(p.o.Runtime, "--root", p.o.RuncRoot, "delete", "--force", id).CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("%s delete %s: %s", p.o.Runtime, id, strings.TrimSpace(string(out)))
 	}
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -83,12 +84,10 @@ func (g podCgroup) read() counters {
 	if g.unified {
 		d := g.dir("")
 		c.anon, _ = readKey(filepath.Join(d, "memory.stat"), "anon")
-		c.oomKills, _ = readKey(filepath.Join(d, "memory.events"), "oom_kill")
-		atLimit, _ := readKey(filepath.Join(d, "memory.events"), "max")
-		c.full = atLimit > 0
-		used, _ := readKey(filepath.Join(d, "cpu.stat"), "usage_usec")
-		c.cpu = time.Duration(used) * time.Microsecond
-		c.throttled, _ = readKey(filepath.Join(d, "cpu.stat"), "nr_throttled")
+		events, _ := readKeys(filepath.Join(d, "memory.events"), "oom_kill", "max")
+		c.oomKills, c.full = events[0], events[1] > 0
+		cpu, _ := readKeys(filepath.Join(d, "cpu.stat"), "usage_usec", "nr_throttled")
+		c.cpu, c.throttled = time.Duration(cpu[0])*time.Microsecond, cpu[1]
 		c.pids = readNumber(filepath.Join(d, "pids.current"))
 		_, err := os.Stat(d)
 		c.exists = err == nil
@@ -108,20 +107,26 @@ func (g podCgroup) read() counters {
 	return c
 }
 
-// readKey reads the number of one of a file's lines of "name number"; ok says that
-// there is such a file.
-func readKey(name, key string) (n int64, ok bool) {
+// readKeys reads the numbers of some of a file's lines of "name number", 0 for a
+// line that is not there; ok says that there is such a file.
+func readKeys(name string, keys ...string) (numbers []int64, ok bool) {
+	numbers = make([]int64, len(keys))
 	b, err := os.ReadFile(name)
 	if err != nil {
-		return 0, false
+		return numbers, false
 	}
 	for line := range strings.Lines(string(b)) {
-		if v, found := strings.CutPrefix(line, key+" "); found {
-			n, _ = strconv.ParseInt(strings.TrimSpace(v), 10, 64)
-			break
+		key, v, _ := strings.Cut(line, " ")
+		if i := slices.Index(keys, key); i >= 0 {
+			numbers[i], _ = strconv.ParseInt(strings.TrimSpace(v), 10, 64)
 		}
 	}
-	return n, true
+	return numbers, true
+}
+
+func readKey(name, key string) (n int64, ok bool) {
+	numbers, ok := readKeys(name, key)
+	return numbers[0], ok
 }
 
 func readNumber(name string) int64 {
@@ -169,15 +174,16 @@ func hierarchies(root string) []string {
 	if root == cgroupRoot {
 		return ownHierarchies()
 	}
-	dirs, _ := filepath.Glob(filepath.Join(root, "*"))
-	return dirs
+	return children(root)
 }
 
 // ownHierarchies are those of this machine, which do not change.
-var ownHierarchies = sync.OnceValue(func() []string {
-	dirs, _ := filepath.Glob(filepath.Join(cgroupRoot, "*"))
-	return dirs
-})
+var ownHierarchies = sync.OnceValue(func() []string { return children(cgroupRoot) })
+
+func children(dir string) []string {
+	names, _ := filepath.Glob(filepath.Join(dir, "*"))
+	return names
+}
 
 // remove removes the group and its children in every hierarchy. The kernel says
 // busy for a moment after the last process is gone.

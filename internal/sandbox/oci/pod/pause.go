@@ -8,7 +8,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/containerd/containerd/v2/core/containers"
@@ -129,9 +128,5 @@ func (p *Pod) stopPause() error {
 	q.stdin.Close()
 	p.cgroup.child("pause").kill()
 	<-q.exited
-	out, err := exec.Command(p.o.Runtime, "--root", p.o.RuncRoot, "delete", "--force", q.id).CombinedOutput()
-	if err != nil {
-		return fmt.Errorf("%s delete %s: %s", p.o.Runtime, q.id, strings.TrimSpace(string(out)))
-	}
-	return nil
+	return p.deleteContainer(q.id)
 }
