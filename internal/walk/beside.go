@@ -21,20 +21,30 @@ import (
 type beside struct {
 	group *errgroup.Group
 	ctx   context.Context
-	slots chan struct{} // one for each deployment that may be attacked at once
+	slots chan struct{} // one for each deployment that may be attacked at once; nil before the first is
 	alone sync.Mutex    // held by an attack that acts alone
 }
 
 func newBeside(ctx context.Context) *beside {
-	b := &beside{slots: make(chan struct{}, runtime.NumCPU()+2)}
+	b := &beside{}
 	b.group, b.ctx = errgroup.WithContext(ctx)
 	return b
+}
+
+// attackTogether gives how many deployments of an application are attacked at once:
+// enough to keep the processors busy while most of them wait, if there is memory.
+func attackTogether(a *app.App) int {
+	n := runtime.NumCPU()
+	return max(n+2, min(4*n, loadTogether(a)))
 }
 
 // raid has f done beside the road, as a part of a stop, when its turn has come.
 // f gives the time that it took to the part of the stop that seconds points to.
 func (w *walker) raid(c *course, seconds *float64, f func(ctx context.Context) error) {
 	b := w.beside
+	if b.slots == nil {
+		b.slots = make(chan struct{}, attackTogether(w.app))
+	}
 	c.more()
 	b.group.Go(func() error {
 		defer c.over()

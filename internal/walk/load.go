@@ -22,6 +22,7 @@ const (
 	loadTime     = 500 * time.Millisecond
 	loadPatience = 2 * time.Second
 	warmUp       = 20 // requests before
+	loadTurns    = 2  // stops that may take turns
 )
 
 // A standing is the application as it was at a stop.
@@ -37,20 +38,21 @@ const (
 	loadSide   = 5       // stops, where nobody knows what one uses
 )
 
-// An abreast is a few stops that stand ready to be measured.
-type abreast struct {
+// A row is a few stops that stand ready to be measured.
+type row struct {
 	some  []standing
 	lanes []*lane
 	users []*user
 	errs  []error // why one does not run now, though it did on the road
 }
 
-// loadAll measures the application at every stop under load, one stop at a time,
-// after all attacks are over. The first few may stand ready by then.
+// loadAll measures the application at every stop under load, after all attacks are
+// over. The first few may stand ready by then.
 func (w *walker) loadAll(ctx context.Context) error {
 	var ending sync.WaitGroup
 	defer ending.Wait()
-	for some := range slices.Chunk(w.standings, loadTogether(w.app)) {
+	rows, turns := w.rows(), 0
+	for _, some := range rows {
 		if w.ready == nil {
 			w.ready = w.standReady(ctx, some)
 		}
@@ -58,7 +60,10 @@ func (w *walker) loadAll(ctx context.Context) error {
 			return nil
 		}
 		ending.Wait()
-		err := w.loadSome(ctx)
+		if turns == 0 {
+			turns = w.ready.turns(ctx, len(rows[len(rows)-1]))
+		}
+		err := w.loadSome(ctx, turns)
 		w.dismiss(ctx, &ending) // while the next ones start
 		if err != nil {
 			return err
@@ -67,9 +72,23 @@ func (w *walker) loadAll(ctx context.Context) error {
 	return nil
 }
 
+// rows gives the stops in groups that can stand ready together, whose sizes differ
+// by one at most, the smallest last.
+func (w *walker) rows() [][]standing {
+	together := loadTogether(w.app)
+	var rows [][]standing
+	for left := w.standings; len(left) > 0; {
+		n := (len(left) + together - 1) / together // rows that they need
+		size := (len(left) + n - 1) / n
+		rows = append(rows, left[:size])
+		left = left[size:]
+	}
+	return rows
+}
+
 // standReady starts the application as it was at some stops, side by side; nil
 // where nothing is known that can be asked of it.
-func (w *walker) standReady(ctx context.Context, some []standing) *abreast {
+func (w *walker) standReady(ctx context.Context, some []standing) *row {
 	if len(some) == 0 {
 		return nil
 	}
@@ -77,7 +96,7 @@ func (w *walker) standReady(ctx context.Context, some []standing) *abreast {
 		return nil
 	}
 	n := len(some)
-	r := &abreast{some, make([]*lane, n), make([]*user, n), make([]error, n)}
+	r := &row{some, make([]*lane, n), make([]*user, n), make([]error, n)}
 	begun := time.Now()
 	var group sync.WaitGroup
 	for i, s := range some {
@@ -129,20 +148,51 @@ func loadTogether(a *app.App) int {
 	return int(max(1, loadMemory/max(each, 1)))
 }
 
-// loadSome measures the stops that stand ready, while nothing else goes on. One
-// that does not run has no figures.
-func (w *walker) loadSome(ctx context.Context) error {
-	for i, s := range w.ready.some {
-		if ctx.Err() != nil {
-			break
+// turns gives how many stops are measured at a time, a request to each between those
+// to the others: one where answers take so long that they would meet, or where a row
+// is too short for the same company for all.
+func (r *row) turns(ctx context.Context, shortest int) int {
+	for _, u := range r.users {
+		if u == nil {
+			continue
 		}
-		done := w.phase(s.stop, Measuring, &s.stop.Parts.Figures, strconv.Itoa(loadRate)+" requests a second")
-		err := w.ready.errs[i]
-		if err == nil {
-			w.ready.users[i].offer(ctx, s.stop)
-			w.ready.users[i].close()
+		if u.warm(ctx) > time.Second/loadRate/loadTurns {
+			return 1
 		}
-		done(err == nil, detailOf(err, ""))
+		return min(loadTurns, shortest)
+	}
+	return 1
+}
+
+// loadSome measures the stops that stand ready, so many at a time, while nothing
+// else goes on. Where fewer are left, those before them keep them company once more.
+// A stop that does not run has no figures.
+func (w *walker) loadSome(ctx context.Context, turns int) error {
+	r := w.ready
+	for i := 0; i < len(r.some) && ctx.Err() == nil; i += turns {
+		from := min(i, len(r.some)-turns)
+		var group sync.WaitGroup
+		for j := range turns {
+			group.Go(func() { r.users[from+j].warm(ctx) })
+		}
+		group.Wait()
+		begin := time.Now()
+		for j := range turns {
+			n, err := from+j, r.errs[from+j]
+			stop := r.some[n].stop
+			if n < i {
+				stop = &Stop{Number: stop.Number, Silent: true} // it is measured already
+			}
+			group.Go(func() {
+				done := w.phase(stop, Measuring, &stop.Parts.Figures, strconv.Itoa(loadRate)+" requests a second")
+				r.users[n].offer(ctx, stop, begin.Add(time.Duration(j)*time.Second/loadRate/time.Duration(turns)))
+				done(err == nil, detailOf(err, ""))
+			})
+		}
+		group.Wait()
+	}
+	for _, u := range r.users {
+		u.close()
 	}
 	return ctx.Err()
 }
@@ -162,11 +212,11 @@ func (w *walker) loadCheck(a *app.App) (app.Check, bool) {
 	return app.Check{}, false
 }
 
-// A user of the application makes one request over and over.
+// A user of the application makes one request over and over. nil makes none.
 type user struct {
-	asks  *app.HTTPCheck
-	web   *http.Client
-	close func()
+	asks *app.HTTPCheck
+	web  *http.Client
+	end  func()
 }
 
 // user gives one whose first request has been answered.
@@ -189,19 +239,40 @@ func (w *walker) user(ctx context.Context, l *lane) (*user, error) {
 	return u, nil
 }
 
-// offer makes requests at their times, whether those before were answered or not.
-func (u *user) offer(ctx context.Context, stop *Stop) {
-	for range warmUp {
+func (u *user) close() {
+	if u != nil {
+		u.end()
+	}
+}
+
+// warm makes the requests that do not count, and gives the median time to an answer.
+func (u *user) warm(ctx context.Context) time.Duration {
+	if u == nil {
+		return 0
+	}
+	took := make([]time.Duration, warmUp)
+	for i := range took {
+		begin := time.Now()
 		if get(ctx, u.web, u.asks) != nil {
-			break // those that count will show it
+			return loadPatience // those that count will show it
 		}
+		took[i] = time.Since(begin)
+	}
+	slices.Sort(took)
+	return took[warmUp/2]
+}
+
+// offer makes requests from a moment on at their times, whether those before were
+// answered or not.
+func (u *user) offer(ctx context.Context, stop *Stop, begin time.Time) {
+	if u == nil {
+		return
 	}
 	n := int(loadRate * loadTime / time.Second)
 	took, good := make([]time.Duration, n), make([]bool, n)
 	var wg sync.WaitGroup
-	begun := time.Now()
 	for i := range n {
-		due := begun.Add(time.Duration(i) * time.Second / loadRate)
+		due := begin.Add(time.Duration(i) * time.Second / loadRate)
 		select {
 		case <-time.After(time.Until(due)):
 		case <-ctx.Done():
@@ -217,7 +288,7 @@ func (u *user) offer(ctx context.Context, stop *Stop) {
 		})
 	}
 	wg.Wait()
-	over := time.Since(begun)
+	over := time.Since(begin)
 	answered := 0
 	for _, ok := range good {
 		if ok {

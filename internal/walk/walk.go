@@ -154,7 +154,9 @@ func (w *walker) road(ctx context.Context) error {
 		err = w.anew(ctx)
 	}
 	if err == nil { // while the last attacks go on
-		w.ready = w.standReady(ctx, w.standings[:min(len(w.standings), loadTogether(w.app))])
+		if rows := w.rows(); len(rows) > 0 {
+			w.ready = w.standReady(ctx, rows[0])
+		}
 	}
 	return err
 }

@@ -37,7 +37,7 @@ type walker struct {
 	standings []standing  // the application at the stops that were attacked
 	entry     string      // workload that users reach, by the engine's word; "" where it has none
 	fresh     *freshStart // nil where none was tried
-	ready     *abreast    // what stands ready to be measured, nil where nothing does
+	ready     *row        // what stands ready to be measured, nil where nothing does
 
 	exceptions []*app.Exception // of the owner's
 
