@@ -38,7 +38,7 @@ func (w *walker) attackStop(ctx context.Context, c *course) error {
 	if err != nil {
 		return err
 	}
-	w.standings = append(w.standings, standing{stop, a})
+	w.standings = append(w.standings, standing{stop, apart(a)})
 	l := &lane{dir: a.Root, app: a, claims: w.keptClaims(w.lane, stop), only: true}
 	var jobs []job
 	for _, p := range w.plan {

@@ -25,7 +25,8 @@ const (
 	loadTurns    = 2  // stops that may take turns
 )
 
-// A standing is the application as it was at a stop.
+// A standing is the application as it was at a stop, for the figures alone: to run it
+// writes down what its images hold.
 type standing struct {
 	stop *Stop
 	app  *app.App
@@ -100,10 +101,9 @@ func (w *walker) standReady(ctx context.Context, some []standing) *row {
 	begun := time.Now()
 	var group sync.WaitGroup
 	for i, s := range some {
-		a := apart(s.app)
-		r.lanes[i] = &lane{dir: a.Root, app: a, only: true}
+		r.lanes[i] = &lane{dir: s.app.Root, app: s.app, only: true}
 		group.Go(func() {
-			if r.errs[i] = w.run(ctx, r.lanes[i], a, &Stop{Number: s.stop.Number, Silent: true}); r.errs[i] == nil {
+			if r.errs[i] = w.run(ctx, r.lanes[i], s.app, &Stop{Number: s.stop.Number, Silent: true}); r.errs[i] == nil {
 				r.users[i], r.errs[i] = w.user(ctx, r.lanes[i])
 			}
 		})
