@@ -21,11 +21,21 @@ const Program = "road-admission"
 // kubeadm:cluster-admins.
 const Admin = "kubernetes-admin"
 
-// A Request is one object that somebody wants to create.
+// An Act is what somebody wants to do: to create an object, or to update one.
+type Act struct {
+	Object      runtime.Object // with its kind, name and namespace
+	Old         runtime.Object // as it was before an update; nil where Object is created
+	Subresource string         // of the object, which an update goes to: "ephemeralcontainers"
+	User        string         // who does it; his groups follow from his name
+}
+
+// A Request is an act, and those who have a say in it.
 type Request struct {
-	Cluster []json.RawMessage `json:"cluster"` // what decides: Namespaces, ValidatingAdmissionPolicies, their bindings and parameters
-	Object  json.RawMessage   `json:"object"`  // with its kind, name and namespace
-	User    string            `json:"user"`    // who creates it; his groups follow from his name
+	Cluster     []json.RawMessage `json:"cluster"` // what decides: Namespaces, ValidatingAdmissionPolicies, their bindings and parameters
+	Object      json.RawMessage   `json:"object"`
+	Old         json.RawMessage   `json:"old,omitempty"`
+	Subresource string            `json:"subresource,omitempty"`
+	User        string            `json:"user"`
 }
 
 // An Answer is what the API server says.
@@ -37,8 +47,8 @@ type Answer struct {
 }
 
 // NewRequest puts a request together.
-func NewRequest(cluster []runtime.Object, o runtime.Object, user string) (Request, error) {
-	r := Request{User: user}
+func NewRequest(cluster []runtime.Object, act Act) (Request, error) {
+	r := Request{Subresource: act.Subresource, User: act.User}
 	for _, c := range cluster {
 		b, err := json.Marshal(c)
 		if err != nil {
@@ -47,7 +57,9 @@ func NewRequest(cluster []runtime.Object, o runtime.Object, user string) (Reques
 		r.Cluster = append(r.Cluster, b)
 	}
 	var err error
-	r.Object, err = json.Marshal(o)
+	if r.Object, err = json.Marshal(act.Object); err == nil && act.Old != nil {
+		r.Old, err = json.Marshal(act.Old)
+	}
 	return r, err
 }
 

@@ -21,6 +21,12 @@ type Control interface {
 	// without one. Nothing is created. An error means that nobody could tell.
 	Admit(ctx context.Context, o runtime.Object) (Admission, error)
 
+	// Update asks it in the same way to change an object from old to now, or, where
+	// it is named, a subresource of it: "ephemeralcontainers". Only who decides on
+	// admission is asked, so the change has to be one that the API server takes of
+	// an object that is there: another image, another container to debug with.
+	Update(ctx context.Context, old, now runtime.Object, subresource string) (Admission, error)
+
 	// Log gives what one of them was asked by the attacked pod since the scene
 	// was set up, oldest first: "GET /version by system:anonymous: 200".
 	Log(StandIn) []string

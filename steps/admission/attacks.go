@@ -23,37 +23,112 @@ var attacks = []step.Attack{{
 	Run:       regress,
 }}
 
-// regress asks the API server for the pod as it was at 1.0, where that is not
-// what it still is, and for a privileged one. One that is admitted is enough.
+// regress asks the API server for pods that are weaker, and for changes that make
+// the pod weaker which is there. One that is admitted is enough.
 func regress(ctx context.Context, s *sandbox.Scene) (step.Outcome, error) {
 	w := s.App.Workload(s.Target.Workload)
 	if s.Control == nil || w == nil {
 		return step.Outcome{}, fmt.Errorf("there is no API server to ask about %s", s.Target.Workload)
 	}
-	var pods []*corev1.Pod
-	if old := first(s); old != nil && !same(old.Pod, w.Pod) {
-		pods = append(pods, podOf(old.Meta.Labels, "as-at-1.0", *old.Pod.DeepCopy()))
-	}
-	pods = append(pods, podOf(w.Meta.Labels, "privileged", privileged(w.Pod.Containers[0].Image)))
+	old := first(s)
+	back := old != nil && !same(old.Pod, w.Pod)
 	var in, out []string
-	for _, p := range pods {
-		a, err := s.Control.Admit(ctx, p)
+	for _, t := range tries(w, old, back) {
+		a, err := t.ask(ctx, s.Control)
 		switch {
 		case err != nil:
 			return step.Outcome{}, err
 		case a.Allowed:
-			in = append(in, fmt.Sprintf("pod/%s created (server dry run)", p.Name))
+			in = append(in, t.done())
 		default:
-			out = append(out, a.Message)
+			out = append(out, t.verb()+": "+a.Message)
 		}
 	}
 	if len(in) > 0 {
 		return step.Outcome{Verdict: step.Succeeded, Evidence: strings.Join(append(in, out...), "\n")}, nil
 	}
-	if len(pods) == 1 {
+	if !back {
 		out = append(out, "the pod is as it came, so going back to it is no step back")
 	}
 	return step.Outcome{Verdict: step.Blocked, Evidence: strings.Join(out, "\n")}, nil
+}
+
+// A try is one thing to ask the API server for.
+type try struct {
+	pod, was    *corev1.Pod // was is nil for a pod that is new
+	subresource string
+	what        string // what the update changes
+}
+
+func (t try) ask(ctx context.Context, c sandbox.Control) (sandbox.Admission, error) {
+	if t.was == nil {
+		return c.Admit(ctx, t.pod)
+	}
+	return c.Update(ctx, t.was, t.pod, t.subresource)
+}
+
+func (t try) verb() string {
+	if t.was == nil {
+		return "create"
+	}
+	return "update"
+}
+
+// done says in kubectl's manner that it was admitted.
+func (t try) done() string {
+	if t.was == nil {
+		return fmt.Sprintf("create: pod/%s created (server dry run)", t.pod.Name)
+	}
+	return fmt.Sprintf("update: pod/%s %s (server dry run)", t.pod.Name, t.what)
+}
+
+// tries gives what an attacker asks for: the pod as it was at 1.0, where it can go
+// back there; a privileged one; and the two ways to bring something into a pod that
+// runs. Of all else in a running pod no API server takes another value.
+func tries(w, old *app.Workload, back bool) []try {
+	var list []try
+	if back {
+		list = append(list, try{pod: podOf(old.Meta.Labels, "as-at-1.0", *old.Pod.DeepCopy())})
+	}
+	image := w.Pod.Containers[0].Image
+	list = append(list, try{pod: podOf(w.Meta.Labels, "privileged", privileged(image))})
+	was := podOf(w.Meta.Labels, w.Name, *w.Pod)
+	if now, images := unpinned(was, old); len(images) > 0 {
+		list = append(list, try{pod: now, was: was, what: "image updated to " + strings.Join(images, ", ")})
+	}
+	return append(list, try{pod: debugged(was, image), was: was, subresource: "ephemeralcontainers", what: "got a privileged container to debug with"})
+}
+
+// unpinned is what kubectl set image makes of a pod whose images have digests: one
+// with those of 1.0, or others that somebody can put another image behind. None
+// where no image has a digest to lose.
+func unpinned(was *corev1.Pod, old *app.Workload) (now *corev1.Pod, images []string) {
+	now = was.DeepCopy()
+	for i := range now.Spec.Containers {
+		c := &now.Spec.Containers[i]
+		name, _, pinned := strings.Cut(c.Image, "@")
+		if !pinned {
+			continue
+		}
+		if old != nil {
+			for _, o := range old.Pod.Containers {
+				if o.Name == c.Name && !strings.Contains(o.Image, "@") {
+					name = o.Image
+				}
+			}
+		}
+		c.Image, images = name, append(images, name)
+	}
+	return now, images
+}
+
+// debugged is what kubectl debug --profile=sysadmin makes of a pod.
+func debugged(was *corev1.Pod, image string) *corev1.Pod {
+	now, yes := was.DeepCopy(), true
+	now.Spec.EphemeralContainers = append(now.Spec.EphemeralContainers, corev1.EphemeralContainer{EphemeralContainerCommon: corev1.EphemeralContainerCommon{
+		Name: "debugger", Image: image, Command: []string{"sh"}, SecurityContext: &corev1.SecurityContext{Privileged: &yes},
+	}})
+	return now
 }
 
 // first gives the workload as it came.

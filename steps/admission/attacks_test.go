@@ -14,14 +14,25 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 )
 
-// server admits the pods that it is told to.
-type server func(*corev1.Pod) (bool, error)
+// server admits what it is told to: a new pod by its name, a change by what it
+// changes.
+type server func(string) (bool, error)
 
 func (server) Log(sandbox.StandIn) []string { return nil }
 
 func (s server) Admit(_ context.Context, o runtime.Object) (sandbox.Admission, error) {
-	ok, err := s(o.(*corev1.Pod))
+	ok, err := s(o.(*corev1.Pod).Name)
 	return sandbox.Admission{Allowed: ok, Message: "no " + o.(*corev1.Pod).Name}, err
+}
+
+func (s server) Update(_ context.Context, old, now runtime.Object, subresource string) (sandbox.Admission, error) {
+	was, is := old.(*corev1.Pod), now.(*corev1.Pod)
+	what := subresource
+	if was.Spec.Containers[0].Image != is.Spec.Containers[0].Image {
+		what += is.Spec.Containers[0].Image
+	}
+	ok, err := s(what)
+	return sandbox.Admission{Allowed: ok, Message: "no " + what}, err
 }
 
 func load(t *testing.T, spec string) *app.App {
@@ -33,12 +44,17 @@ func load(t *testing.T, spec string) *app.App {
 	return a
 }
 
-// TestRegress holds when going back counts: one pod that is admitted is enough,
-// and a pod that is as it came cannot go back.
+// TestRegress holds when going back counts: one pod or one change that is admitted
+// is enough, a pod that is as it came cannot go back, and only a pod that has a
+// digest can lose it.
 func TestRegress(t *testing.T) {
 	old, now := load(t, "{containers: [{name: c, image: 'i:1'}]}"), load(t, "{hostUsers: false, containers: [{name: c, image: 'i:2'}]}")
 	built := load(t, "{containers: [{name: c, image: 'i:2'}]}")
-	only := func(name string) server { return func(p *corev1.Pod) (bool, error) { return p.Name == name, nil } }
+	const digest = "@sha256:0000000000000000000000000000000000000000000000000000000000000000"
+	pinned := load(t, "{hostUsers: false, containers: [{name: c, image: 'i:3"+digest+"'}]}")
+	other := load(t, "{hostUsers: false, containers: [{name: d, image: 'i:3"+digest+"'}]}")
+	only := func(what string) server { return func(asked string) (bool, error) { return asked == what, nil } }
+	const debug = "\nupdate: no ephemeralcontainers"
 	for _, c := range []struct {
 		name    string
 		now     *app.App
@@ -46,11 +62,15 @@ func TestRegress(t *testing.T) {
 		verdict step.Verdict
 		asked   string
 	}{
-		{"nobody", now, only(""), step.Blocked, "no as-at-1.0\nno privileged"},
-		{"the old", now, only("as-at-1.0"), step.Succeeded, "pod/as-at-1.0 created (server dry run)\nno privileged"},
-		{"the privileged", now, only("privileged"), step.Succeeded, "pod/privileged created (server dry run)\nno as-at-1.0"},
-		{"as it came", old, only("as-at-1.0"), step.Blocked, "no privileged\nthe pod is as it came, so going back to it is no step back"},
-		{"built anew", built, only("as-at-1.0"), step.Blocked, "no privileged\nthe pod is as it came, so going back to it is no step back"},
+		{"nobody", now, only(""), step.Blocked, "create: no as-at-1.0\ncreate: no privileged" + debug},
+		{"the old", now, only("as-at-1.0"), step.Succeeded, "create: pod/as-at-1.0 created (server dry run)\ncreate: no privileged" + debug},
+		{"the privileged", now, only("privileged"), step.Succeeded, "create: pod/privileged created (server dry run)\ncreate: no as-at-1.0" + debug},
+		{"nobody, and no digest lost", pinned, only(""), step.Blocked, "create: no as-at-1.0\ncreate: no privileged\nupdate: no i:1" + debug},
+		{"the old image", pinned, only("i:1"), step.Succeeded, "update: pod/p image updated to i:1 (server dry run)\ncreate: no as-at-1.0\ncreate: no privileged" + debug},
+		{"an image without a digest", other, only("i:3"), step.Succeeded, "update: pod/p image updated to i:3 (server dry run)\ncreate: no as-at-1.0\ncreate: no privileged" + debug},
+		{"a container beside", now, only("ephemeralcontainers"), step.Succeeded, "update: pod/p got a privileged container to debug with (server dry run)\ncreate: no as-at-1.0\ncreate: no privileged"},
+		{"as it came", old, only("as-at-1.0"), step.Blocked, "create: no privileged" + debug + "\nthe pod is as it came, so going back to it is no step back"},
+		{"built anew", built, only("as-at-1.0"), step.Blocked, "create: no privileged" + debug + "\nthe pod is as it came, so going back to it is no step back"},
 	} {
 		s := &sandbox.Scene{App: c.now, First: old, Target: sandbox.Target{Workload: "pod/p", Container: "c"}, Control: c.admits}
 		out, err := regress(t.Context(), s)
@@ -58,7 +78,7 @@ func TestRegress(t *testing.T) {
 			t.Errorf("%s: %+v, %v", c.name, out, err)
 		}
 	}
-	s := &sandbox.Scene{App: now, Target: sandbox.Target{Workload: "pod/p"}, Control: server(func(*corev1.Pod) (bool, error) { return false, errors.New("no answer") })}
+	s := &sandbox.Scene{App: now, Target: sandbox.Target{Workload: "pod/p"}, Control: server(func(string) (bool, error) { return false, errors.New("no answer") })}
 	if out, err := regress(t.Context(), s); err == nil || out.Verdict != "" {
 		t.Errorf("no answer: %+v", out)
 	}

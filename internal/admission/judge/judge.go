@@ -5,7 +5,9 @@
 //
 // Roles, resource quotas, webhooks and what changes objects (but for the API
 // server's default values) have no say here, and nobody has rights to be asked
-// for in a policy.
+// for in a policy. Nor has validation: of most fields of a pod that runs the API
+// server takes no other value, whatever is admitted, so an update that is asked
+// about should be one that it takes.
 //
 // It links the API's client. Only the program road-admission may import it.
 package judge
@@ -77,11 +79,7 @@ func Decide(ctx context.Context, r road.Request) (road.Answer, error) {
 		}
 		c.add(o)
 	}
-	object, err := decode(r.Object)
-	if err != nil {
-		return road.Answer{}, err
-	}
-	attrs, err := attributes(object, r.User)
+	attrs, err := attributes(r)
 	if err != nil {
 		return road.Answer{}, err
 	}
@@ -109,16 +107,28 @@ func decode(raw []byte) (runtime.Object, error) {
 	return o, nil
 }
 
-// attributes describes the creation of an object.
-func attributes(o runtime.Object, who string) (admission.Attributes, error) {
+// attributes describes what somebody wants to do.
+func attributes(r road.Request) (admission.Attributes, error) {
+	o, err := decode(r.Object)
+	if err != nil {
+		return nil, err
+	}
+	var old runtime.Object
+	operation := admission.Create
+	if r.Old != nil {
+		operation = admission.Update
+		if old, err = decode(r.Old); err != nil {
+			return nil, err
+		}
+	}
 	m, err := meta.Accessor(o)
 	if err != nil {
 		return nil, err
 	}
 	kind := o.GetObjectKind().GroupVersionKind()
 	resource, _ := meta.UnsafeGuessKindToResource(kind)
-	return admission.NewAttributesRecord(o, nil, kind, m.GetNamespace(), m.GetName(), resource, "", admission.Create, nil, false,
-		&user.DefaultInfo{Name: who, Groups: groups(who)}), nil
+	return admission.NewAttributesRecord(o, old, kind, m.GetNamespace(), m.GetName(), resource, r.Subresource, operation, nil, false,
+		&user.DefaultInfo{Name: r.User, Groups: groups(r.User)}), nil
 }
 
 // groups gives the groups of a user as his name or, of the admin, his certificate

@@ -42,8 +42,8 @@ func (c *cluster) podSecurity(ctx context.Context, a admission.Attributes) (stri
 		return "", err
 	}
 	r := p.Validate(ctx, &api.AttributesRecord{
-		Name: a.GetName(), Namespace: a.GetNamespace(), Kind: a.GetKind(), Resource: a.GetResource(),
-		Operation: admissionv1.Create, Object: a.GetObject(), Username: a.GetUserInfo().GetName(),
+		Name: a.GetName(), Namespace: a.GetNamespace(), Kind: a.GetKind(), Resource: a.GetResource(), Subresource: a.GetSubresource(),
+		Operation: admissionv1.Operation(a.GetOperation()), Object: a.GetObject(), OldObject: a.GetOldObject(), Username: a.GetUserInfo().GetName(),
 	})
 	for _, w := range r.Warnings {
 		warning.AddWarning(ctx, "", w)

@@ -10,9 +10,11 @@ import (
 	"road/internal/admission/judge"
 	"road/internal/app"
 	"road/internal/edit"
+	"road/internal/sandbox"
 	"road/internal/step"
 	"road/steps/admission"
 
+	admissionv1 "k8s.io/api/admissionregistration/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -109,7 +111,7 @@ func TestTheStepsOwnRules(t *testing.T) {
 			spec := a.Workloads[0].Pod.DeepCopy()
 			c.change(spec)
 			p := &corev1.Pod{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Pod"}, ObjectMeta: metav1.ObjectMeta{Name: "p", Namespace: ns}, Spec: *spec}
-			r, err := road.NewRequest(rules, p, "attacker")
+			r, err := road.NewRequest(rules, road.Act{Object: p, User: "attacker"})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -124,6 +126,85 @@ func TestTheStepsOwnRules(t *testing.T) {
 			if got.Allowed != (want == "") || !strings.Contains(got.Message, want) {
 				b, _ := json.Marshal(got)
 				t.Errorf("%s in %s: %s, want %q", name, ns, b, want)
+			}
+		}
+	}
+}
+
+// control asks the judge, with an application's rules, for whoever attacks.
+type control struct{ rules []runtime.Object }
+
+func (c control) ask(ctx context.Context, act road.Act) (sandbox.Admission, error) {
+	act.User = "attacker"
+	r, err := road.NewRequest(c.rules, act)
+	if err != nil {
+		return sandbox.Admission{}, err
+	}
+	a, err := judge.Decide(ctx, r)
+	return sandbox.Admission{Allowed: a.Allowed, Message: a.Message}, err
+}
+
+func (c control) Admit(ctx context.Context, o runtime.Object) (sandbox.Admission, error) {
+	return c.ask(ctx, road.Act{Object: here(o)})
+}
+
+func (c control) Update(ctx context.Context, old, now runtime.Object, subresource string) (sandbox.Admission, error) {
+	return c.ask(ctx, road.Act{Old: here(old), Object: here(now), Subresource: subresource})
+}
+
+func (control) Log(sandbox.StandIn) []string { return nil }
+
+func here(o runtime.Object) runtime.Object {
+	p := o.(*corev1.Pod).DeepCopy()
+	p.Namespace = "shop"
+	return p
+}
+
+// TestRegressAsksForUpdates runs the step's attack: what the step writes refuses all
+// of it. Where the policy is not asked about updates the image of a pod that runs
+// goes back to the old one; where Pod Security is not there, it gets a privileged
+// container.
+func TestRegressAsksForUpdates(t *testing.T) {
+	const image, debug = "update: pod/web image updated to web:1 (server dry run)", "update: pod/web got a privileged container to debug with (server dry run)"
+	for name, c := range map[string]struct {
+		change  func(runtime.Object)
+		verdict step.Verdict
+		says    []string
+	}{
+		"as the step writes it": {func(runtime.Object) {}, step.Blocked, []string{
+			`create: pods "as-at-1.0" is forbidden: violates PodSecurity`, `create: pods "privileged" is forbidden: violates PodSecurity`,
+			`update: pods "web" is forbidden: ValidatingAdmissionPolicy 'hardened-pods-shop'`, "every image needs its digest",
+			`update: pods "web" is forbidden: violates PodSecurity "restricted:v1.37": privileged (container "debugger"`}},
+		"a policy about new pods only": {func(o runtime.Object) {
+			if p, ok := o.(*admissionv1.ValidatingAdmissionPolicy); ok {
+				p.Spec.MatchConstraints.ResourceRules[0].Operations = []admissionv1.OperationType{admissionv1.Create}
+			}
+		}, step.Succeeded, []string{image, `create: pods "as-at-1.0" is forbidden`}},
+		"no labels": {func(o runtime.Object) {
+			if ns, ok := o.(*corev1.Namespace); ok {
+				ns.Labels = nil
+			}
+		}, step.Succeeded, []string{debug}},
+	} {
+		a := fixed(t)
+		old, err := app.LoadFiles("test", map[string][]byte{"web.yaml": []byte("apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web}\nspec: {template: {metadata: {labels: {app: web}}, spec: {containers: [{name: web, image: 'web:1'}]}}}\n")})
+		if err != nil || len(old.Workloads) != 1 {
+			t.Fatalf("%v %v", err, old.Problems)
+		}
+		var rules []runtime.Object
+		for _, o := range a.Objects {
+			if o.Kind != "Deployment" {
+				c.change(o.Typed)
+				rules = append(rules, o.Typed)
+			}
+		}
+		out, err := admission.Step.Attacks[0].Run(t.Context(), &sandbox.Scene{App: a, First: old, Control: control{rules}, Target: sandbox.Target{Workload: "deployment/web", Container: "web"}})
+		if err != nil || out.Verdict != c.verdict {
+			t.Errorf("%s: %v, %v", name, out, err)
+		}
+		for _, line := range c.says {
+			if !strings.Contains(out.Evidence, line) {
+				t.Errorf("%s: nothing says %q:\n%s", name, line, out.Evidence)
 			}
 		}
 	}

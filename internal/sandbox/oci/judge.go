@@ -53,10 +53,10 @@ func (e *engine) judge() (*admission.Judge, error) {
 	return j, nil
 }
 
-// admits says what the API server of the application's cluster says of the
-// creation of o, whose namespace must be set.
-func (d *deployment) admits(ctx context.Context, o runtime.Object, user string) (sandbox.Admission, error) {
-	m, err := meta.Accessor(o)
+// admits says what the API server of the application's cluster says of an act on
+// an object, whose namespace must be set.
+func (d *deployment) admits(ctx context.Context, act admission.Act) (sandbox.Admission, error) {
+	m, err := meta.Accessor(act.Object)
 	if err != nil {
 		return sandbox.Admission{}, err
 	}
@@ -64,7 +64,7 @@ func (d *deployment) admits(ctx context.Context, o runtime.Object, user string) 
 	if len(rules) == 0 {
 		return sandbox.Admission{Allowed: true}, nil // nobody has a say in it
 	}
-	r, err := admission.NewRequest(rules, o, user)
+	r, err := admission.NewRequest(rules, act)
 	if err != nil {
 		return sandbox.Admission{}, err
 	}
@@ -218,7 +218,7 @@ func (d *deployment) askForPod(ctx context.Context, m *member, ns string, o memb
 
 // ask gives a *NotReadyError with the API server's words where it refuses.
 func (d *deployment) ask(ctx context.Context, w *app.Workload, o runtime.Object, user string) error {
-	a, err := d.admits(ctx, o, user)
+	a, err := d.admits(ctx, admission.Act{Object: o, User: user})
 	if err != nil {
 		return err
 	}
@@ -231,13 +231,34 @@ func (d *deployment) ask(ctx context.Context, w *app.Workload, o runtime.Object,
 // Admit asks on behalf of the attacker, who may create what he wants where the
 // attacked pod is. Nothing is created.
 func (c control) Admit(ctx context.Context, o runtime.Object) (sandbox.Admission, error) {
-	o = o.DeepCopyObject()
-	m, err := meta.Accessor(o)
+	o, err := c.placed(o)
 	if err != nil {
 		return sandbox.Admission{}, err
 	}
-	if m.GetNamespace() == "" {
+	return c.d.admits(ctx, admission.Act{Object: o, User: attacker})
+}
+
+// Update asks on his behalf about a change. Nothing is changed.
+func (c control) Update(ctx context.Context, old, now runtime.Object, subresource string) (sandbox.Admission, error) {
+	old, err := c.placed(old)
+	if err != nil {
+		return sandbox.Admission{}, err
+	}
+	if now, err = c.placed(now); err != nil {
+		return sandbox.Admission{}, err
+	}
+	return c.d.admits(ctx, admission.Act{Object: now, Old: old, Subresource: subresource, User: attacker})
+}
+
+// attacker is the user that he is to the API server.
+const attacker = "attacker"
+
+// placed gives an object in a namespace: the attacked pod's where it names none.
+func (c control) placed(o runtime.Object) (runtime.Object, error) {
+	o = o.DeepCopyObject()
+	m, err := meta.Accessor(o)
+	if err == nil && m.GetNamespace() == "" {
 		m.SetNamespace(c.namespace)
 	}
-	return c.d.admits(ctx, o, "attacker")
+	return o, err
 }

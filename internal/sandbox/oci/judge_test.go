@@ -93,6 +93,16 @@ func TestSandboxRefusedPod(t *testing.T) {
 			t.Errorf("%+v: %+v, %v", x, a, err)
 		}
 	}
+	was := &corev1.Pod{Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "c", Image: "i"}}}}
+	was.APIVersion, was.Kind, was.Name = "v1", "Pod", "p"
+	for privileged, allowed := range map[bool]bool{true: false, false: true} {
+		now := was.DeepCopy()
+		now.Spec.EphemeralContainers = []corev1.EphemeralContainer{{EphemeralContainerCommon: corev1.EphemeralContainerCommon{Name: "d", Image: "i", SecurityContext: &corev1.SecurityContext{Privileged: &privileged}}}}
+		a, err := c.Update(t.Context(), was, now, "ephemeralcontainers")
+		if err != nil || a.Allowed != allowed {
+			t.Errorf("a container beside, privileged %v: %+v, %v", privileged, a, err)
+		}
+	}
 }
 
 // refusing is a policy for all namespaces that lets an expression alone in.
