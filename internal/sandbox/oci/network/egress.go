@@ -35,10 +35,9 @@ import (
 //  3. no other private address, and none of the networks that the host is on;
 //  4. everything else: the internet.
 type egress struct {
-	self   []netip.Addr   // the host's addresses
-	onLink []netip.Prefix // networks that the host reaches without a gateway
-
 	mu        sync.Mutex
+	self      []netip.Addr   // the host's addresses
+	onLink    []netip.Prefix // networks that the host reaches without a gateway
 	mirrors   hosts
 	forBuilds hosts
 }
@@ -167,6 +166,8 @@ func (e *egress) learn(name string, ips []netip.Addr) {
 // refuse gives the reason why a connection may not leave, "" if it may. Builds
 // come from the router; all others have addresses of their own.
 func (e *egress) refuse(from netip.Addr, to netip.AddrPort) string {
+	e.mu.Lock()
+	defer e.mu.Unlock()
 	a := to.Addr().Unmap()
 	holds := func(p netip.Prefix) bool { return p.Contains(a) }
 	switch {
@@ -187,13 +188,13 @@ func (e *egress) refuse(from netip.Addr, to netip.AddrPort) string {
 }
 
 func (e *egress) isMirror(to netip.AddrPort, build bool) bool {
-	e.mu.Lock()
-	defer e.mu.Unlock()
 	return e.mirrors.has(to) || build && e.forBuilds.has(to)
 }
 
 // names says whether a URL is one of a mirror that is known by its name.
 func (e *egress) names(u *url.URL) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
 	port := uint64(80)
 	if u.Port() != "" {
 		port, _ = strconv.ParseUint(u.Port(), 10, 16) // 0 is nobody's

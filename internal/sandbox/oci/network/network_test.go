@@ -529,9 +529,11 @@ func TestSandboxProxyIsForBuilds(t *testing.T) {
 		t.Fatal("the host has no address")
 	}
 	proxy := netip.AddrPortFrom(n.egress.self[i], uint16(l.Addr().(*net.TCPAddr).Port))
+	n.egress.mu.Lock()
 	n.egress.self, n.egress.onLink = nil, []netip.Prefix{netip.PrefixFrom(proxy.Addr(), 32)}
 	n.egress.forBuilds.add(proxy.String())
 	n.egress.mirrors.add("http://mirror.example:8080/debian")
+	n.egress.mu.Unlock()
 	get := func(dial func(context.Context, string, string) (net.Conn, error), method, target string) string {
 		c, err := dial(soon(t), "tcp", proxy.String())
 		if err != nil {
