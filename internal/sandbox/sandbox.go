@@ -46,6 +46,7 @@ type Info struct {
 	Runtime string           `json:"runtime"`         // "runc 1.1.5"
 	Kernel  string           `json:"kernel"`          // "6.18"
 	Lacks   map[Power]string `json:"lacks,omitempty"` // what it cannot enforce or show, with the reason
+	Memory  int64            `json:"-"`               // bytes that all deployments may use together; 0 is not known
 }
 
 // A Power is something that an engine on a host can enforce or show. An attack

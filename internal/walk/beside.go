@@ -32,10 +32,20 @@ func newBeside(ctx context.Context) *beside {
 }
 
 // attackTogether gives how many deployments of an application are attacked at once:
-// enough to keep the processors busy while most of them wait, if there is memory.
-func attackTogether(a *app.App) int {
+// enough to keep the processors busy while most of them wait, if there is memory. Of
+// all that the engine has they get a quarter: a bomb takes half, and the kernel would
+// choose its victim among the others where it met what is left.
+func attackTogether(a *app.App, memory int64) int {
 	n := runtime.NumCPU()
-	return max(n+2, min(4*n, loadTogether(a)))
+	together := n + 2
+	each := memoryOf(a)
+	if each > 0 {
+		together = max(together, min(4*n, int(loadMemory/each)))
+	}
+	if each > 0 && memory > 0 {
+		together = min(together, int(memory/4/each))
+	}
+	return max(1, together)
 }
 
 // raid has f done beside the road, as a part of a stop, when its turn has come.
@@ -43,7 +53,7 @@ func attackTogether(a *app.App) int {
 func (w *walker) raid(c *course, seconds *float64, f func(ctx context.Context) error) {
 	b := w.beside
 	if b.slots == nil {
-		b.slots = make(chan struct{}, attackTogether(w.app))
+		b.slots = make(chan struct{}, attackTogether(w.app, w.report.Engine.Memory))
 	}
 	c.more()
 	b.group.Go(func() error {
@@ -111,10 +121,10 @@ func (c *course) more() {
 func (c *course) over() {
 	c.w.tally.Lock()
 	c.left--
-	last := c.left == 0
+	last, stop := c.left == 0, *c.stop // its figures come later, whoever still looks at it
 	c.w.tally.Unlock()
 	if last {
-		c.w.emit(StopDone{c.stop})
+		c.w.emit(StopDone{&stop})
 	}
 }
 

@@ -14,8 +14,9 @@ import (
 	"road/internal/sandbox"
 )
 
-// evidenceLimit bounds the look at the front's processes.
-const evidenceLimit = 10 * time.Second
+// evidenceLimit bounds the look at the front's processes. It takes parts of a second,
+// but on a machine that many attacks share.
+const evidenceLimit = 30 * time.Second
 
 // figures fills in what the stop costs and buys, of the front workload.
 func (w *walker) figures(stop *Stop) {

@@ -35,7 +35,7 @@ type standing struct {
 // Stops that are to be measured stand ready side by side, since to start and to
 // end takes longer than the load. Each has the memory of the whole application.
 const (
-	loadMemory = 1 << 30 // bytes that they may use together
+	loadMemory = 1 << 30 // bytes that they may use together, an eighth of what the engine has at most
 	loadSide   = 5       // stops, where nobody knows what one uses
 )
 
@@ -76,7 +76,7 @@ func (w *walker) loadAll(ctx context.Context) error {
 // rows gives the stops in groups that can stand ready together, whose sizes differ
 // by one at most, the smallest last.
 func (w *walker) rows() [][]standing {
-	together := loadTogether(w.app)
+	together := loadTogether(w.app, w.report.Engine.Memory)
 	var rows [][]standing
 	for left := w.standings; len(left) > 0; {
 		n := (len(left) + together - 1) / together // rows that they need
@@ -120,6 +120,9 @@ func (w *walker) dismiss(ctx context.Context, ending *sync.WaitGroup) {
 	if w.ready == nil {
 		return
 	}
+	for _, u := range w.ready.users {
+		u.close()
+	}
 	for _, l := range w.ready.lanes {
 		ending.Go(func() { w.end(ctx, l) })
 	}
@@ -134,18 +137,31 @@ func (w *walker) dismissAll(ctx context.Context) {
 }
 
 // loadTogether gives how many stops of an application stand ready at once.
-func loadTogether(a *app.App) int {
-	var each int64
+func loadTogether(a *app.App, memory int64) int {
+	each := memoryOf(a)
+	if each == 0 {
+		return loadSide
+	}
+	most := int64(loadMemory)
+	if memory > 0 {
+		most = min(most, memory/8)
+	}
+	return int(max(1, most/each))
+}
+
+// memoryOf gives the memory that an application was seen to use at most, in bytes; 0
+// where nobody knows what one of its containers uses.
+func memoryOf(a *app.App) (bytes int64) {
 	for _, wl := range a.Workloads {
 		for c := range wl.Containers() {
 			seen := a.Seen.Containers[wl.ID()][c.Spec.Name]
 			if seen == nil || seen.Peak == nil || seen.Peak.MemoryBytes <= 0 {
-				return loadSide
+				return 0
 			}
-			each += seen.Peak.MemoryBytes * int64(max(wl.Replicas, 1))
+			bytes += seen.Peak.MemoryBytes * int64(max(wl.Replicas, 1))
 		}
 	}
-	return int(max(1, loadMemory/max(each, 1)))
+	return bytes
 }
 
 // turns gives how many stops are measured at a time, a request to each between those
@@ -191,9 +207,6 @@ func (w *walker) loadSome(ctx context.Context, turns int) error {
 		}
 		group.Wait()
 	}
-	for _, u := range r.users {
-		u.close()
-	}
 	return ctx.Err()
 }
 
@@ -232,11 +245,26 @@ func (w *walker) user(ctx context.Context, l *lane) (*user, error) {
 		t.CloseIdleConnections()
 		client.Close()
 	}}
-	if err := get(ctx, u.web, u.asks); err != nil {
+	if err := u.first(ctx, time.Now().Add(w.settle())); err != nil {
 		u.close()
 		return nil, err
 	}
 	return u, nil
+}
+
+// first makes a request until one is answered, or an end: a server without a
+// readiness probe counts as ready before it listens.
+func (u *user) first(ctx context.Context, end time.Time) error {
+	for {
+		err := get(ctx, u.web, u.asks)
+		if err == nil || ctx.Err() != nil || time.Now().After(end) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
 }
 
 func (u *user) close() {

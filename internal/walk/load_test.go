@@ -5,7 +5,9 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"strconv"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -54,12 +56,83 @@ func TestLoad(t *testing.T) {
 	}
 }
 
+// A server without a readiness probe may not listen yet when its pod is ready: who
+// measures it asks again. What was told of a stop does not change when it is measured.
+func TestLoadOfLateServers(t *testing.T) {
+	var early atomic.Int32
+	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		if !r.Close && early.Add(1) < 5 { // the checks close theirs
+			panic(http.ErrAbortHandler)
+		}
+	}))
+	defer server.Close()
+	m := &memory{dial: func(ctx context.Context, _ string) (net.Conn, error) {
+		return (&net.Dialer{}).DialContext(ctx, "tcp", server.Listener.Addr().String())
+	}}
+	o := options(t, m, map[string]string{"web.yaml": manifest("web"), "service.yaml": front}, labelStep("a"))
+	o.Settle = time.Minute
+	var told []*Stop
+	o.Events = func(e Event) {
+		if e, ok := e.(StopDone); ok {
+			told = append(told, e.Stop)
+		}
+	}
+	for _, s := range walked(t, o).Stops {
+		if s.Figures.Load == nil {
+			t.Errorf("%d.0 was not measured", s.Number)
+		}
+	}
+	if early.Load() < 5 || len(told) != 2 {
+		t.Errorf("%d requests, %d stops were told of", early.Load(), len(told))
+	}
+	for _, s := range told {
+		if s.Figures.Load != nil {
+			t.Errorf("%d.0 changed after it was told of", s.Number)
+		}
+	}
+}
+
+// An application that needs much memory is run fewer times at once: what its copies
+// use, and a bomb that takes half of all, have to fit.
+func TestTogether(t *testing.T) {
+	n := runtime.NumCPU()
+	for _, c := range []struct {
+		each, memory int64
+		attacked     int
+		ready        int
+	}{
+		{10 << 20, 0, 4 * n, 102},
+		{10 << 20, 1 << 40, 4 * n, 102},
+		{0, 1 << 30, n + 2, loadSide},
+		{1 << 30, 1 << 40, n + 2, 1},
+		{1 << 30, 4 << 30, 1, 1},
+		{1 << 30, 1 << 30, 1, 1},
+		{256 << 20, 2 << 30, 2, 1},
+		{64 << 20, 1 << 30, min(4, 4*n), 2},
+	} {
+		a := appThatUses(c.each)
+		if attacked, ready := attackTogether(a, c.memory), loadTogether(a, c.memory); attacked != c.attacked || ready != c.ready {
+			t.Errorf("%d bytes each of %d: %d attacked and %d ready at once, want %d and %d", c.each, c.memory, attacked, ready, c.attacked, c.ready)
+		}
+	}
+}
+
+// What is walked goes before what is attacked beside it, but for the one attack that
+// has no time to wait.
+func TestWeight(t *testing.T) {
+	w := &walker{}
+	road, first, later := w.weight(&lane{}, &Stop{Number: 5}), w.weight(&lane{only: true}, &Stop{Number: 1}), w.weight(&lane{only: true}, &Stop{Number: 5})
+	if first <= road || road <= later {
+		t.Errorf("attacked at 1.0: %d, walked: %d, attacked later: %d", first, road, later)
+	}
+}
+
 // Every stop is measured beside as many others, whatever number can stand ready, and
 // one whose answers take long beside none.
 func TestTurns(t *testing.T) {
 	for stops := 1; stops < 20; stops++ {
 		for together := 3; together < 20; together++ {
-			w := &walker{standings: make([]standing, stops), lane: &lane{app: appThatUses(loadMemory / int64(together))}}
+			w := &walker{standings: make([]standing, stops), lane: &lane{app: appThatUses(loadMemory / int64(together))}, report: &Report{}}
 			n, last := 0, together
 			for _, row := range w.rows() {
 				if len(row) > last || len(row) < min(loadTurns, stops) {

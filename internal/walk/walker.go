@@ -260,10 +260,15 @@ func (w *walker) run(ctx context.Context, l *lane, a *app.App, stop *Stop) error
 }
 
 // weight has what is attacked at 1.0 go before the others: installing a package
-// takes longest of all, and the hole through which it is done has a time limit.
+// takes longest of all, and the hole through which it is done has a time limit. Then
+// comes the road itself: a step is left out where a check takes too long, and it must
+// not be those who are attacked beside it that it waits for.
 func (w *walker) weight(l *lane, stop *Stop) int {
-	if l.only && stop.Number == 1 {
+	switch {
+	case l.only && stop.Number == 1:
 		return 16
+	case !l.only:
+		return 4
 	}
 	return 1
 }
@@ -407,6 +412,9 @@ const (
 	slowness    = 4 // times what all checks took at 1.0: others run beside later stops
 )
 
+// settle is how long something is asked again after 1.0 that does not answer.
+func (w *walker) settle() time.Duration { return max(w.o.Settle, slowness*w.slowest) }
+
 // checks asks the application in the lane whether it works.
 func (w *walker) checks(ctx context.Context, l *lane, stop *Stop) (Works, []app.Check) {
 	list := l.app.Config.Checks
@@ -417,7 +425,7 @@ func (w *walker) checks(ctx context.Context, l *lane, stop *Stop) (Works, []app.
 		w.tell(stop, CheckDone{stop.Number, works.Checks[0]})
 	}
 	done := w.phase(stop, Checking, &stop.Parts.Checks, "")
-	c := &checker{app: l.app, dep: l.serving, refs: w.refs, mask: w.mask, settle: max(w.o.Settle, slowness*w.slowest)}
+	c := &checker{app: l.app, dep: l.serving, refs: w.refs, mask: w.mask, settle: w.settle()}
 	if stop.Number == 1 {
 		c.settle = firstSettle * w.o.Settle
 	}
@@ -457,7 +465,7 @@ func (w *walker) quickChecks(ctx context.Context, l *lane, _ *Stop) (Works, []ap
 		list = inferred(l.app)
 	}
 	works := Works{Verdict: "works", Checks: []CheckResult{}}
-	c := &checker{app: l.app, dep: l.serving, refs: w.refs, mask: w.mask, settle: max(w.o.Settle, slowness*w.slowest)}
+	c := &checker{app: l.app, dep: l.serving, refs: w.refs, mask: w.mask, settle: w.settle()}
 	var failed []app.Check
 	for _, check := range list {
 		if check.Restart != "" || ctx.Err() != nil {

@@ -100,7 +100,7 @@ func New(ctx context.Context, o Options) (sandbox.Engine, error) {
 		return nil, err
 	}
 	e := &engine{o: o, w: w, prepared: map[*app.App]map[string]*image.Image{}, first: map[string]*image.Image{}, built: map[string]*image.Image{}, baseline: &baseline{}}
-	e.info = sandbox.Info{Name: "oci", Runtime: version, Kernel: kernelVersion(), Lacks: map[sandbox.Power]string{}}
+	e.info = sandbox.Info{Name: "oci", Runtime: version, Kernel: kernelVersion(), Lacks: map[sandbox.Power]string{}, Memory: w.Memory()}
 	users := make(chan error, 1)
 	go func() { users <- e.proveUsers(ctx) }() // beside the network, which takes as long
 	if e.issuer, err = newIssuer(); err != nil {

@@ -52,6 +52,9 @@ func totalMemory() uint64 {
 	return uint64(i.Totalram) * uint64(i.Unit)
 }
 
+// Memory is that of all nodes of a run together, in bytes.
+func (w *World) Memory() int64 { return int64(totalMemory() / 2) }
+
 // allMemory is that of all nodes together: never more than half, or a bomb would be
 // the host's to deal with.
 func allMemory(total uint64) string { return strconv.FormatUint(total/2, 10) }
