@@ -54,7 +54,7 @@ func init() { // not at its declaration: cancel and release look into what the o
 		probe.Open: on(openPivot), probe.Send: on(send), probe.Receive: on(receive),
 		probe.RawSend: on(rawSend), probe.Socket: on(socket),
 		probe.Syscall: on(systemCall), probe.AddKey: on(addKey),
-		probe.Alloc: on(alloc), probe.Spin: on(spin), probe.Fork: on(fork),
+		probe.Fill: on(fill), probe.Alloc: on(alloc), probe.Spin: on(spin), probe.Fork: on(fork),
 		probe.Release: on(release), probe.Cancel: on(cancelRequest),
 	}
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -43,6 +44,32 @@ func alloc(_ context.Context, a *agent, args probe.AllocArgs) (any, error) {
 	}
 	<-p.ended
 	return nil, fmt.Errorf("%s%v", line, p.cmd.ProcessState)
+}
+
+// fill asks the kernel for the blocks at once. Where it has no such call, for this file
+// system or this process, they are written.
+func fill(ctx context.Context, _ *agent, args probe.FillArgs) (any, error) {
+	f, err := os.OpenFile(args.Path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o644)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	for {
+		err = unix.Fallocate(int(f.Fd()), 0, 0, args.Bytes)
+		if err != unix.EINTR {
+			break
+		}
+	}
+	if err != unix.EOPNOTSUPP && err != unix.ENOSYS && err != unix.EPERM {
+		return nil, failed("fallocate", args.Path, err)
+	}
+	part := bytes.Repeat([]byte("road"), 1<<18)
+	for left := args.Bytes; left > 0 && ctx.Err() == nil; left -= int64(len(part)) {
+		if _, err := f.Write(part[:min(left, int64(len(part)))]); err != nil {
+			return nil, err
+		}
+	}
+	return nil, errors.Join(ctx.Err(), f.Close())
 }
 
 // spin starts processes that are busy until their time is over.

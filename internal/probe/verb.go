@@ -38,6 +38,7 @@ const (
 	Syscall = "syscall" // SyscallArgs, SyscallResult; the kernel's refusal is a result, not an error
 	AddKey  = "addkey"  // KeyArgs, KeyResult
 
+	Fill    = "fill"    // FillArgs, none
 	Alloc   = "alloc"   // AllocArgs, Held: memory, until Release
 	Spin    = "spin"    // SpinArgs, Held: busy processes, until their time is over or Release
 	Fork    = "fork"    // ForkArgs, ForkResult: processes, until Release
@@ -274,6 +275,12 @@ type KeyArgs struct {
 // KeyResult names the key as /proc/keys does.
 type KeyResult struct {
 	Serial int `json:"serial"`
+}
+
+// FillArgs make a file that takes so many bytes of its disk.
+type FillArgs struct {
+	Path  string `json:"path"`
+	Bytes int64  `json:"bytes"`
 }
 
 // AllocArgs ask for anonymous memory, every page of it written.

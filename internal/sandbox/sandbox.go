@@ -294,6 +294,7 @@ type Node interface {
 	ReadFile(name string, limit int64) ([]byte, error)
 	Processes() ([]Process, error) // of this container
 	Usage() (Usage, error)         // of the pod's cgroup
+	Disk() (Disk, error)           // of the pod, with its eviction
 	Keys() ([]string, error)       // lines of the host's /proc/keys, of the users of this container
 	Filter() (Filter, error)       // of the container's system calls
 }
@@ -318,13 +319,19 @@ type Process struct {
 
 // Usage is what the pod's cgroup counts.
 type Usage struct {
-	AnonBytes  int64         // anonymous memory
-	OOMKills   int64         // by whoever's limit: the node's is counted here too
-	Full       bool          // its memory, or a container's, was once as much as its own limit
-	CPU        time.Duration // used so far
-	Throttled  int64         // periods in which it was held back
-	Processes  int64         // threads count, as in pids.current
-	WriteBytes int64         // bytes below the writable layer and emptyDirs
+	AnonBytes int64         // anonymous memory
+	OOMKills  int64         // by whoever's limit: the node's is counted here too
+	Full      bool          // its memory, or a container's, was once as much as its own limit
+	CPU       time.Duration // used so far
+	Throttled int64         // periods in which it was held back
+	Processes int64         // threads count, as in pids.current
+}
+
+// Disk is what a pod holds of the node's disk, in bytes.
+type Disk struct {
+	Used    int64  // by its writable layers, logs and emptyDirs
+	Free    int64  // of the disk
+	Evicted string // why the node has ended the pod, in the kubelet's words; "" where it has not
 }
 
 // A Filter is counted in names of system calls, of those that the machine knows.

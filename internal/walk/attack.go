@@ -197,7 +197,7 @@ func (w *walker) attack(ctx context.Context, stop *Stop, side Side, l *lane, job
 		w.emit(AttackDone{stop.Number, side, j.attack.Name, c})
 	}
 	own := map[sandbox.Target][]job{}
-	var alone []job
+	var alone, last []job
 	for _, j := range jobs {
 		if why := w.lacks(j.attack); why != "" {
 			finish(j, Cell{Verdict: step.Unproven, Reason: why})
@@ -208,6 +208,8 @@ func (w *walker) attack(ctx context.Context, stop *Stop, side Side, l *lane, job
 			order = append(order, t)
 		}
 		switch {
+		case j.attack.EndsPod:
+			last = append(last, j)
 		case j.attack.Alone:
 			alone = append(alone, j)
 		case j.attack.OwnPod:
@@ -231,6 +233,9 @@ func (w *walker) attack(ctx context.Context, stop *Stop, side Side, l *lane, job
 	clean, ownErr := w.allOwn(ctx, l.serving, own, scenes, begin, finish)
 	if err = errors.Join(err, ownErr); err == nil {
 		err = w.allAlone(ctx, l.serving, alone, clean, begin, finish)
+	}
+	if err == nil {
+		err = w.allLast(ctx, l.serving, last, clean, begin, finish)
 	}
 	var closing sync.WaitGroup
 	for _, s := range clean {
@@ -269,6 +274,41 @@ func (w *walker) actAlone(ctx context.Context, s *scenery, j job, begin func(job
 		defer w.beside.alone.Unlock()
 	}
 	return w.inScene(ctx, s, []job{j}, begin, finish)
+}
+
+// allLast runs attacks after which a pod may be gone, those of different targets side
+// by side, in the scenes that no attack has changed.
+func (w *walker) allLast(ctx context.Context, dep sandbox.Deployment, jobs []job, clean map[place]*scenery, begin func(job), finish func(job, Cell)) error {
+	of := map[place][]job{}
+	for _, j := range jobs {
+		p := place{j.key.target, true}
+		of[p] = append(of[p], j)
+	}
+	group, gctx := errgroup.WithContext(ctx)
+	for p, list := range of {
+		s := clean[p]
+		if s == nil {
+			s = &scenery{}
+			clean[p] = s
+		}
+		group.Go(func() error {
+			if s.scene == nil && s.err == nil {
+				w.setUp(gctx, s, dep, p)
+			}
+			for i, j := range list {
+				if i > 0 {
+					s.close()
+					*s = scenery{}
+					w.setUp(gctx, s, dep, p)
+				}
+				if err := w.inScene(gctx, s, []job{j}, begin, finish); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	return group.Wait()
 }
 
 // tally counts what jobs came to. Others may write into cells at the same time.

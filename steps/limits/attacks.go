@@ -18,9 +18,9 @@ import (
 )
 
 // The attacks of this step: what one pod can take from all others of its node.
-// Each acts alone, because it uses up what the others would need, and is judged
-// by what the node counts. The bomb comes last, since a kernel that kills for want
-// of memory may choose another process than the attacker's.
+// Most act alone, because they use up what the others would need. All are judged by
+// what the node counts. The bomb comes last of those, since a kernel that kills for
+// want of memory may choose another process than the attacker's.
 var attacks = []step.Attack{
 	{
 		Name:      "cpu-burn",
@@ -36,8 +36,7 @@ var attacks = []step.Attack{
 		Goal:      "fill the node's disk",
 		Transport: step.Code,
 		Needs:     []sandbox.Power{sandbox.HostView, sandbox.CodeInside},
-		OwnPod:    true,
-		Alone:     true,
+		EndsPod:   true,
 		Run:       diskFill,
 	},
 	{

@@ -2,6 +2,7 @@ package limits
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -96,19 +97,22 @@ spec:
     volumeMounts:
     - {name: claim, mountPath: /data}
     - {name: dir, mountPath: /cache/}
+    - {name: small, mountPath: /small}
     - {name: dir, mountPath: /ro, readOnly: true}
     - {name: mem, mountPath: /tmp}
   volumes:
   - {name: claim, persistentVolumeClaim: {claimName: c}}
   - {name: dir, emptyDir: {}}
+  - {name: small, emptyDir: {sizeLimit: 1Mi}}
   - {name: mem, emptyDir: {medium: Memory}}
 `)})
 	if err != nil {
 		t.Fatal(err)
 	}
 	got, err := diskPlaces(&sandbox.Scene{App: a, Target: sandbox.Target{Workload: "pod/p", Container: "c"}})
-	if s := strings.Join(got, " "); err != nil || s != "/var/tmp /cache" {
-		t.Errorf("%q, %v", s, err)
+	want := []place{{"/var/tmp", false}, {"/cache", false}, {"/small", true}}
+	if err != nil || !slices.Equal(got, want) {
+		t.Errorf("%+v, %v", got, err)
 	}
 }
 
@@ -165,6 +169,43 @@ func TestMarks(t *testing.T) {
 		}
 		if got != c.want {
 			t.Errorf("%s: %g cores, want %g", name, got, c.want)
+		}
+	}
+}
+
+// A diskNode counts what its pod holds of the disk, and what becomes of it at each look.
+type diskNode struct {
+	sandbox.Node
+	looks *[]sandbox.Disk
+}
+
+func (n diskNode) Disk() (sandbox.Disk, error) {
+	d := (*n.looks)[0]
+	if len(*n.looks) > 1 {
+		*n.looks = (*n.looks)[1:]
+	}
+	return d, nil
+}
+
+// TestKeeps has only an eviction show that a disk is held, and only the node's count
+// that it is taken.
+func TestKeeps(t *testing.T) {
+	taken := sandbox.Disk{Used: fillBytes + mebi}
+	gone := sandbox.Disk{Used: mebi, Evicted: "Usage of EmptyDir volume \"x\" exceeds the limit \"1Mi\"."}
+	for name, c := range map[string]struct {
+		looks   []sandbox.Disk
+		limited bool
+		want    step.Verdict // "" for an error
+	}{
+		"taken":          {[]sandbox.Disk{taken}, false, step.Succeeded},
+		"not counted":    {[]sandbox.Disk{{Used: mebi}}, false, ""},
+		"evicted":        {[]sandbox.Disk{taken, taken, {Used: taken.Used, Evicted: "x"}, gone}, true, step.Blocked},
+		"evicted before": {[]sandbox.Disk{gone}, true, step.Blocked},
+	} {
+		f := fill{scene: &sandbox.Scene{Node: diskNode{looks: &c.looks}}, want: fillBytes, before: sandbox.Disk{Used: mebi}}
+		out, kept, err := f.keeps(t.Context(), place{"/tmp", c.limited})
+		if out.Verdict != c.want || (err != nil) != (c.want == "") || kept == (c.want == step.Blocked) {
+			t.Errorf("%s: %+v, kept %t, %v", name, out, kept, err)
 		}
 	}
 }

@@ -2,33 +2,67 @@ package limits
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path"
 	"strings"
+	"time"
 
 	"road/internal/probe"
 	"road/internal/sandbox"
 	"road/internal/step"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 )
 
-// fillBytes is what disk-fill writes: enough to be seen, too little to do harm.
-const fillBytes = 64 * mebi
+// fillBytes is how much of the node's disk the attack takes: more than the step lets
+// a container have. A sixteenth more than the pod may have where that is more.
+const fillBytes = gibi + 64*mebi
 
-// diskFill writes to the first place on the node's disk that takes it.
+// On the disk must be so many times as much room, and so many of these attacks take
+// theirs at once: a node that is full is what they show, and not what they make.
+const (
+	roomFactor = 8
+	fillsAside = 4
+)
+
+// filling holds those that take their room now.
+var filling = make(chan struct{}, fillsAside)
+
+// A place is a directory on the node's disk.
+type place struct {
+	dir     string
+	limited bool // a pod that has too much in it is evicted
+}
+
+// diskFill takes room in the first place on the node's disk that gives it, and looks
+// whether the node lets the pod keep it.
 func diskFill(ctx context.Context, s *sandbox.Scene) (step.Outcome, error) {
 	places, err := diskPlaces(s)
 	if err != nil {
 		return step.Outcome{}, err
 	}
-	limit, limited, err := limitOf(s, corev1.ResourceEphemeralStorage)
-	if err != nil {
+	select {
+	case filling <- struct{}{}:
+		defer func() { <-filling }()
+	case <-ctx.Done():
+		return step.Outcome{}, ctx.Err()
+	}
+	f := fill{scene: s, want: fillBytes}
+	if limit := podLimit(s); limit != nil {
+		f.want = max(f.want, limit.Value()/16*17)
+	}
+	if f.before, err = s.Node.Disk(); err != nil {
 		return step.Outcome{}, err
 	}
+	if f.before.Free < roomFactor*f.want {
+		return step.Outcome{Verdict: step.Unproven, Reason: fmt.Sprintf("the disk has %d MiB free, and to take %d MiB of them may disturb others: %d times as much has to be", f.before.Free/mebi, f.want/mebi, roomFactor)}, nil
+	}
 	var refused []string
-	for _, dir := range places {
-		grown, err := fill(ctx, s, path.Join(dir, "road-fill"))
+	for _, p := range places {
+		name := path.Join(p.dir, "road-fill")
+		err := s.Foothold.Code(ctx, probe.Fill, probe.FillArgs{Path: name, Bytes: f.want}, nil)
 		line := step.Denied(err)
 		switch {
 		case step.Missing(err) != "":
@@ -36,75 +70,125 @@ func diskFill(ctx context.Context, s *sandbox.Scene) (step.Outcome, error) {
 		case line != "":
 			refused = append(refused, line)
 			continue
-		case err != nil:
-			return step.Outcome{}, err
+		case err != nil && !errors.Is(err, probe.ErrEnded): // it ends with a pod that is evicted at once
+			return step.Outcome{}, errors.Join(err, step.Clean(ctx, s.Foothold, probe.Remove, probe.Path{Path: name}))
 		}
-		out := step.Outcome{Verdict: step.Succeeded, Evidence: fmt.Sprintf("on the node: %d MiB more on its disk, written in %s", grown/mebi, dir)}
-		if limited {
-			out.Verdict = step.Unproven
-			out.Reason = fmt.Sprintf("the kubelet evicts a pod that holds more than its limit of %s, and nothing evicts here", limit.String())
+		out, kept, err := f.keeps(ctx, p)
+		if kept {
+			err = errors.Join(err, step.Clean(ctx, s.Foothold, probe.Remove, probe.Path{Path: name}))
 		}
-		return out, nil
+		return out, err
 	}
 	if len(refused) == 0 {
-		return step.Outcome{}, fmt.Errorf("none of %s is there", strings.Join(places, ", "))
+		return step.Outcome{}, errors.New("none of its directories is there")
 	}
 	return step.Outcome{Verdict: step.Blocked, Evidence: strings.Join(refused, "\n")}, nil
+}
+
+// podLimit is what the pod of the scene may hold of the node's disk in all, nil where
+// nobody says.
+func podLimit(s *sandbox.Scene) (sum *resource.Quantity) {
+	c := step.Container(s)
+	if c == nil {
+		return nil
+	}
+	for i := range c.Workload.Pod.Containers {
+		if limits := c.Workload.Pod.Containers[i].Resources.Limits; has(limits, corev1.ResourceEphemeralStorage) {
+			if sum == nil {
+				sum = &resource.Quantity{}
+			}
+			sum.Add(limits[corev1.ResourceEphemeralStorage])
+		}
+	}
+	return sum
 }
 
 // diskPlaces gives the directories that lie on the node's disk: those of the
 // root file system in which files are put first, and every emptyDir. Claims are
 // a disk of their own.
-func diskPlaces(s *sandbox.Scene) ([]string, error) {
+func diskPlaces(s *sandbox.Scene) ([]place, error) {
 	dirs, err := step.RootDirs(s)
 	if err != nil {
 		return nil, err
 	}
+	limited := podLimit(s) != nil
+	var places []place
+	for _, dir := range dirs {
+		places = append(places, place{dir, limited})
+	}
 	c := step.Container(s)
-	onDisk := map[string]bool{}
+	onDisk := map[string]*corev1.EmptyDirVolumeSource{}
 	for _, v := range c.Workload.Pod.Volumes {
-		onDisk[v.Name] = v.EmptyDir != nil && v.EmptyDir.Medium == corev1.StorageMediumDefault
+		if v.EmptyDir != nil && v.EmptyDir.Medium == corev1.StorageMediumDefault {
+			onDisk[v.Name] = v.EmptyDir
+		}
 	}
 	for _, m := range c.Spec.VolumeMounts {
-		if onDisk[m.Name] && !m.ReadOnly {
-			dirs = append(dirs, path.Clean("/"+m.MountPath))
+		if v := onDisk[m.Name]; v != nil && !m.ReadOnly {
+			places = append(places, place{path.Clean("/" + m.MountPath), limited || v.SizeLimit != nil})
 		}
 	}
-	return dirs, nil
+	return places, nil
 }
 
-// fill appends to a file until the node sees fillBytes in it, and gives by how
-// much the pod's share of the disk grew. Nothing of it stays.
-func fill(ctx context.Context, s *sandbox.Scene, name string) (grown int64, err error) {
-	before, err := s.Node.Usage()
-	if err != nil {
-		return 0, err
-	}
-	defer func() {
-		removed := step.Clean(ctx, s.Foothold, probe.Remove, probe.Path{Path: name})
-		if err == nil {
-			err = removed
-		}
-	}()
-	for {
-		// The content is the probe's own program, again and again.
-		if err := s.Foothold.Code(ctx, probe.Write, probe.WriteArgs{Path: name, Self: true, Append: true}, nil); err != nil {
-			return 0, err
-		}
-		f, err := s.Node.Stat(name)
+// A fill is what was taken of the disk.
+type fill struct {
+	scene  *sandbox.Scene
+	want   int64
+	before sandbox.Disk
+}
+
+// The node looks now and then only, the kubelet every ten seconds, and a pod that it
+// evicts has a moment to end.
+const (
+	keepTime = 30 * time.Second
+	freeTime = 10 * time.Second // until nothing of an evicted pod is left
+	lookTime = 50 * time.Millisecond
+)
+
+// keeps judges by what the node counts, for so long as it may still evict.
+func (f fill) keeps(ctx context.Context, p place) (out step.Outcome, kept bool, err error) {
+	var most int64
+	for begun := time.Now(); ; {
+		d, err := f.scene.Node.Disk()
 		if err != nil {
-			return 0, err
+			return step.Outcome{}, true, errors.Join(err, ctx.Err())
 		}
-		if f.Size >= fillBytes {
-			break
+		most = max(most, d.Used-f.before.Used)
+		counts := fmt.Sprintf("on the node: %d MiB more on its disk, in %s", most/mebi, p.dir)
+		switch over := time.Since(begun) > keepTime; {
+		case d.Evicted != "":
+			left, err := f.freed(ctx)
+			return step.Outcome{Verdict: step.Blocked, Evidence: fmt.Sprintf("%s\nevicted: %s\non the node: %d MiB afterwards", counts, d.Evicted, left/mebi)}, false, err
+		case most >= f.want && (over || !p.limited):
+			return step.Outcome{Verdict: step.Succeeded, Evidence: counts}, true, nil
+		case over || !p.limited:
+			return step.Outcome{}, true, fmt.Errorf("%d MiB were taken, and the node does not count them: %s", f.want/mebi, counts)
+		}
+		select {
+		case <-time.After(lookTime):
+		case <-ctx.Done():
+			return step.Outcome{}, true, ctx.Err()
 		}
 	}
-	after, err := s.Node.Usage()
-	if err != nil {
-		return 0, err
+}
+
+// freed waits until an evicted pod holds no more than before, and gives what it holds.
+func (f fill) freed(ctx context.Context) (int64, error) {
+	for begun := time.Now(); ; {
+		d, err := f.scene.Node.Disk()
+		switch {
+		case err != nil:
+			return 0, errors.Join(err, ctx.Err())
+		case d.Used <= f.before.Used:
+			return d.Used, nil
+		case time.Since(begun) > freeTime:
+			return 0, fmt.Errorf("evicted, and the node still counts %d MiB on its disk, %d before", d.Used/mebi, f.before.Used/mebi)
+		}
+		select {
+		case <-time.After(lookTime):
+		case <-ctx.Done():
+			return 0, ctx.Err()
+		}
 	}
-	if grown = after.WriteBytes - before.WriteBytes; grown < fillBytes {
-		return 0, fmt.Errorf("%d MiB were written in %s, and the node counts %d", fillBytes/mebi, path.Dir(name), grown/mebi)
-	}
-	return grown, nil
 }

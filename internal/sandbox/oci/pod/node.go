@@ -198,29 +198,5 @@ func (p *Pod) Usage() (sandbox.Usage, error) {
 	} else {
 		u.OOMKills, u.Throttled, u.Full = top.oomKills, top.throttled, top.full
 	}
-	u.WriteBytes = p.writeBytes()
 	return u, nil
-}
-
-// writeBytes sums what lies in the writable layers and emptyDirs now, and what
-// lay in the layers of runs that are over.
-func (p *Pod) writeBytes() int64 {
-	var sum int64
-	for _, c := range p.all {
-		c.mu.Lock()
-		a := c.run
-		sum += c.past.bytes
-		c.mu.Unlock()
-		if a != nil {
-			_, n := a.written()
-			sum += n
-		}
-	}
-	for _, v := range p.volumes {
-		if v.counted {
-			_, n := writtenBelow(v.path, nil)
-			sum += n
-		}
-	}
-	return sum
 }

@@ -131,10 +131,12 @@ type Pod struct {
 	all      []*container // init, then normal
 	changed  chan struct{}
 	failure  *FailedError
-	stopOnce sync.Once
+	evicted  string // why, "" for not
+	endOnce  sync.Once
 	grace    int64 // seconds; set before stopping is closed
-	closeErr error
-	closed   chan struct{}
+	stopOnce sync.Once
+	stopErr  error
+	closed   chan struct{} // when nothing is left of it
 }
 
 // Start makes the pod and begins to run it; Ready waits for it. The pod ends,
@@ -150,6 +152,9 @@ func Start(ctx context.Context, o Options) (*Pod, error) {
 		return nil, err
 	}
 	go p.run()
+	if q, ok := quotaOf(p.spec); ok {
+		go p.evict(q)
+	}
 	if o.Measure != nil {
 		go p.measure()
 	}

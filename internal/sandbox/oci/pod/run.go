@@ -105,23 +105,25 @@ func (p *Pod) Stop(grace int64) error {
 	if grace < 0 {
 		grace = p.graceSeconds()
 	}
-	first := false
-	p.stopOnce.Do(func() {
-		first = true
-		p.grace = grace
-		close(p.stopping)
-	})
+	p.end(grace)
 	if grace == 0 {
 		p.cancel()
 	}
 	<-p.done
-	if first {
+	p.stopOnce.Do(func() {
 		p.cancel()
-		p.closeErr = p.tearDown()
+		p.stopErr = p.tearDown()
 		close(p.closed)
-	}
-	<-p.closed
-	return p.closeErr
+	})
+	return p.stopErr
+}
+
+// end tells the pod's containers to end, unless they were told before.
+func (p *Pod) end(grace int64) {
+	p.endOnce.Do(func() {
+		p.grace = grace
+		close(p.stopping)
+	})
 }
 
 // tearDown removes what setUp made.

@@ -51,9 +51,8 @@ func TestSandboxWritableRoot(t *testing.T) {
 	if got := strings.Join(w, " "); err != nil || got != "/data /etc /home/web" {
 		t.Errorf("written: %s, %v", got, err)
 	}
-	u, err := p.Usage()
-	if err != nil || u.WriteBytes != 6 {
-		t.Errorf("%d bytes written, %v", u.WriteBytes, err)
+	if n, err := p.LayerBytes(""); err != nil || n != 6 {
+		t.Errorf("%d bytes written, %v", n, err)
 	}
 }
 

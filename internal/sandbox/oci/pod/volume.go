@@ -88,9 +88,6 @@ func (p *Pod) emptyDir(dir string, s *corev1.EmptyDirVolumeSource) (*volume, err
 	if s.Medium != corev1.StorageMediumDefault {
 		p.note("volume %s: medium %s is a directory on disk", filepath.Base(dir), s.Medium)
 	}
-	if s.SizeLimit != nil {
-		p.note("volume %s: sizeLimit is not enforced", filepath.Base(dir))
-	}
 	if err := mkdir(dir, 0o777); err != nil {
 		return nil, err
 	}

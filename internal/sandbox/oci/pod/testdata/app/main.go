@@ -31,6 +31,7 @@ var commands = map[string]func(args []string) error{
 	":ls":      ls,
 	":stat":    stat,
 	":write":   write,
+	":fill":    fill,
 	":open":    open,
 	":mkdir":   func(a []string) error { return os.MkdirAll(a[0], 0o755) },
 	":rm":      func(a []string) error { return os.Remove(a[0]) },
@@ -130,6 +131,15 @@ func write(args []string) error {
 		fmt.Println("wrote", args[0])
 	}
 	return nil
+}
+
+// fill makes a file of so many bytes.
+func fill(args []string) error {
+	n, err := strconv.Atoi(args[1])
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(args[0], make([]byte, n), 0o644)
 }
 
 // open opens a file for writing, in both ways, and writes nothing; a failure is
