@@ -23,8 +23,8 @@ const fillBytes = gibi + 64*mebi
 // On the disk must be so many times as much room, and so many of these attacks take
 // theirs at once: a node that is full is what they show, and not what they make.
 const (
-	roomFactor = 8
-	fillsAside = 4
+	roomFactor = 4
+	fillsAside = 2
 )
 
 // filling holds those that take their room now.
