@@ -37,7 +37,7 @@ func (c *Config) choice(step string, w *Workload, into any) error {
 	target := reflect.ValueOf(into).Elem()
 	old := reflect.New(target.Type()).Elem()
 	old.Set(target)
-	_, faults := decode(raw.node, func() any { target.Set(old); return into }, true)
+	_, faults := decode(raw.node, func() any { target.Set(old); return into })
 	if len(faults) == 0 {
 		return nil
 	}
@@ -47,6 +47,7 @@ func (c *Config) choice(step string, w *Workload, into any) error {
 		e.Problems = append(e.Problems, Problem{
 			Pos:     Pos{cmp.Or(c.File, FileName), f.node.Line, f.node.Column},
 			Message: fmt.Sprintf("steps: %s: %s: %s", step, w.Name, f.message),
+			Hint:    f.hint,
 		})
 	}
 	slices.SortStableFunc(e.Problems, func(a, b Problem) int { return a.Line - b.Line })

@@ -4,6 +4,7 @@ import (
 	gojson "encoding/json"
 	"errors"
 	"fmt"
+	"reflect"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -14,32 +15,32 @@ import (
 type fault struct {
 	node    *yaml.Node
 	message string
+	hint    string
 	mild    bool // the value could be read all the same
+	unknown Path // of an unknown field, from where decoding began
 }
 
 // maxFaults is how many faults of one object are looked for.
 const maxFaults = 20
 
 // decode reads n into the value that fresh makes, as the API server would, and
-// gives every fault with its node. strict makes an unknown key a fault.
-func decode(n *yaml.Node, fresh func() any, strict bool) (any, []fault) {
+// gives every fault with its node.
+func decode(n *yaml.Node, fresh func() any) (any, []fault) {
 	var faults []fault
 	blank := map[*yaml.Node]bool{}
 	for {
 		e := &encoder{blank: blank, budget: maxNodes}
 		if err := e.node(n); err != nil {
-			return nil, append(faults, fault{n, err.Error(), false})
+			return nil, append(faults, fault{node: n, message: err.Error()})
 		}
 		into := fresh()
-		var unknown []error
-		var err error
-		if strict {
-			unknown, err = json.UnmarshalStrict(e.buf, into)
-		} else {
-			err = json.UnmarshalCaseSensitivePreserveInts(e.buf, into)
-		}
+		strict, err := json.UnmarshalStrict(e.buf, into, json.DisallowUnknownFields)
 		if err == nil {
-			return into, append(faults, keyFaults(n, e, unknown)...)
+			faults = append(faults, keysTwice(e)...)
+			if len(strict) > 0 {
+				faults = append(faults, unknown(n, reflect.TypeOf(into))...)
+			}
+			return into, faults
 		}
 		f := locate(n, e, err, fresh)
 		faults = append(faults, f)
@@ -50,45 +51,17 @@ func decode(n *yaml.Node, fresh func() any, strict bool) (any, []fault) {
 	}
 }
 
-// keyFaults names the keys that stand twice and those that strict decoding does
-// not know.
-func keyFaults(n *yaml.Node, e *encoder, unknown []error) []fault {
+// keysTwice names the keys that stand twice.
+func keysTwice(e *encoder) []fault {
 	var faults []fault
 	seen := map[*yaml.Node]bool{}
 	for _, k := range e.twice {
 		if !seen[k] {
 			seen[k] = true
-			faults = append(faults, fault{k, fmt.Sprintf("key %q stands twice", resolve(k).Value), true})
+			faults = append(faults, fault{node: k, message: fmt.Sprintf("key %q stands twice", resolve(k).Value), hint: "take one of the two out", mild: true})
 		}
-	}
-	for _, err := range unknown {
-		at := n
-		var fe json.FieldError
-		if errors.As(err, &fe) {
-			at = findDotted(n, fe.FieldPath())
-		}
-		faults = append(faults, fault{at, err.Error(), true})
 	}
 	return faults
-}
-
-// findDotted finds the node of a path such as spec.containers[0].image.
-func findDotted(n *yaml.Node, path string) *yaml.Node {
-	at := n
-	for _, part := range strings.FieldsFunc(path, func(r rune) bool { return r == '.' || r == '[' || r == ']' }) {
-		var elem any = part
-		if r := resolve(n); r.Kind == yaml.SequenceNode {
-			var i int
-			fmt.Sscan(part, &i)
-			elem = i
-		}
-		k, v := step(n, elem)
-		if v == nil {
-			return at
-		}
-		at, n = k, v
-	}
-	return at
 }
 
 // locate finds the node that a decoder's error is about.
@@ -100,11 +73,11 @@ func locate(n *yaml.Node, e *encoder, err error, fresh func() any) fault {
 			msg = te.Field + ": " + msg
 		}
 		// The offset is behind a scalar, or behind the first byte of a list or mapping.
-		return fault{e.at(int(te.Offset) - 1), msg, false}
+		return fault{node: e.at(int(te.Offset) - 1), message: msg}
 	}
 	// A type that decodes itself (a quantity, a time) names no place: leave out
 	// one part after another and see with which one the fault goes away.
-	return fault{culprit(n, err.Error(), fresh), strings.TrimPrefix(err.Error(), "json: "), false}
+	return fault{node: culprit(n, err.Error(), fresh), message: strings.TrimPrefix(err.Error(), "json: ")}
 }
 
 // culprit narrows an error down to the deepest node without which it is gone.

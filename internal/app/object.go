@@ -2,6 +2,7 @@ package app
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"strings"
 
@@ -195,16 +196,22 @@ func (l *loader) object(f *file, doc int, n *yaml.Node, list string, within Path
 		}
 		return o, nil
 	}
-	v, faults := decode(n, fresh, false)
+	v, faults := decode(n, fresh)
 	problems := o.misnamed()
 	readable := v != nil && len(problems) == 0
 	for _, ft := range faults {
 		pos := Pos{f.name, f.lines.line(ft.node.Line), ft.node.Column}
-		problems = append(problems, Problem{pos, ft.message, "", !ft.mild})
+		if ft.unknown != nil && ft.hint == "" {
+			ft.hint = o.explain(ft.unknown)
+		}
+		problems = append(problems, Problem{pos, ft.message, ft.hint, !ft.mild})
 		readable = readable && ft.mild
 	}
 	if readable {
 		o.Typed, _ = v.(runtime.Object)
+	}
+	if p, ok := o.lacksContainers(faults); ok {
+		problems = append(problems, p)
 	}
 	if runsPods(o) && workload(o) == nil {
 		o.Typed = nil // a patch
@@ -252,6 +259,20 @@ func runsPods(o *Object) bool {
 // workload gives the object's pod template, nil where the object runs no pods or
 // no container of it has an image: such a document is a patch for another.
 func workload(o *Object) *Workload {
+	w := podsOf(o)
+	if w == nil {
+		return nil
+	}
+	for c := range w.Containers() {
+		if c.Spec.Image != "" {
+			return w
+		}
+	}
+	return nil
+}
+
+// podsOf gives the object's pod template, nil where the object runs no pods.
+func podsOf(o *Object) *Workload {
 	one, spec, template := int32(1), o.Within.Join("spec"), o.Within.Join("spec", "template", "spec")
 	of := func(replicas *int32, t *corev1.PodTemplateSpec, p Path) *Workload {
 		if replicas == nil {
@@ -259,34 +280,23 @@ func workload(o *Object) *Workload {
 		}
 		return &Workload{o, *replicas, &t.ObjectMeta, &t.Spec, p}
 	}
-	var w *Workload
 	switch t := o.Typed.(type) {
 	case *corev1.Pod:
-		w = &Workload{o, 1, &t.ObjectMeta, &t.Spec, spec}
+		return &Workload{o, 1, &t.ObjectMeta, &t.Spec, spec}
 	case *corev1.ReplicationController:
-		if t.Spec.Template == nil {
-			return nil
-		}
-		w = of(t.Spec.Replicas, t.Spec.Template, template)
+		return of(t.Spec.Replicas, cmp.Or(t.Spec.Template, &corev1.PodTemplateSpec{}), template)
 	case *appsv1.Deployment:
-		w = of(t.Spec.Replicas, &t.Spec.Template, template)
+		return of(t.Spec.Replicas, &t.Spec.Template, template)
 	case *appsv1.StatefulSet:
-		w = of(t.Spec.Replicas, &t.Spec.Template, template)
+		return of(t.Spec.Replicas, &t.Spec.Template, template)
 	case *appsv1.ReplicaSet:
-		w = of(t.Spec.Replicas, &t.Spec.Template, template)
+		return of(t.Spec.Replicas, &t.Spec.Template, template)
 	case *appsv1.DaemonSet:
-		w = of(nil, &t.Spec.Template, template)
+		return of(nil, &t.Spec.Template, template)
 	case *batchv1.Job:
-		w = of(nil, &t.Spec.Template, template)
+		return of(nil, &t.Spec.Template, template)
 	case *batchv1.CronJob:
-		w = of(nil, &t.Spec.JobTemplate.Spec.Template, o.Within.Join("spec", "jobTemplate", "spec", "template", "spec"))
-	default:
-		return nil
-	}
-	for c := range w.Containers() {
-		if c.Spec.Image != "" {
-			return w
-		}
+		return of(nil, &t.Spec.JobTemplate.Spec.Template, o.Within.Join("spec", "jobTemplate", "spec", "template", "spec"))
 	}
 	return nil
 }

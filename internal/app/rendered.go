@@ -66,7 +66,8 @@ func (l *loader) guessed(s render.Source) bool {
 	return c.Kustomization == "" && c.Helm == nil && s.Dir != "." && s.Dir != l.app.Below
 }
 
-// settle gives faults of the stream the file that the object comes from.
+// settle gives faults of the stream the place that the object comes from: that of
+// the key or value where it can be told, else its file.
 func (r *Rendered) settle(problems []Problem, docs []*Object) {
 	for i, p := range problems {
 		if p.File != r.Source.File() {
@@ -76,9 +77,36 @@ func (r *Rendered) settle(problems []Problem, docs []*Object) {
 		for _, o := range docs {
 			if o.Line <= p.Line && o.Doc < len(r.Result.Objects) {
 				problems[i].Pos = Pos{File: r.origin(o)}
+				if at := pathTo(o.source.root, p.Line, p.Column); at != nil {
+					problems[i].Pos = r.pos(o, at)
+				}
 			}
 		}
 	}
+}
+
+// pathTo gives the way to the key or value that begins at a place; nil for none.
+func pathTo(n *yaml.Node, line, column int) Path {
+	n = resolve(n)
+	for i, c := range n.Content {
+		var elem any = i
+		switch {
+		case n.Kind == yaml.MappingNode && i%2 == 0:
+			if c.Line == line && c.Column == column {
+				return Path{c.Value}
+			}
+			continue
+		case n.Kind == yaml.MappingNode:
+			elem = n.Content[i-1].Value
+		}
+		if below := pathTo(c, line, column); below != nil {
+			return append(Path{elem}, below...) // a mapping begins where its first key does
+		}
+		if c.Line == line && c.Column == column {
+			return Path{elem}
+		}
+	}
+	return nil
 }
 
 // owner is the file that stands for the whole source.

@@ -89,6 +89,7 @@ type State struct {
 type Problem struct {
 	File    string `json:"file"`
 	Line    int    `json:"line"`
+	Column  int    `json:"column,omitempty"`
 	Message string `json:"message"`
 	Hint    string `json:"hint,omitempty"`
 	Unread  bool   `json:"unread,omitempty"` // the file, or the object there, was not looked at

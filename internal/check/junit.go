@@ -44,8 +44,8 @@ type (
 
 // JUnit writes a suite for each workload with a test for each step: it fails where
 // a finding counts, and is skipped where all are known or excepted. What is about
-// no workload stands under the application, and what could not be read is a test
-// that is skipped.
+// no workload stands under the application, and what could not be read, or only in
+// spite of what is wrong with it, is a test that is skipped.
 func JUnit(w io.Writer, r *Report, v View) error {
 	out := junitSuites{Name: "road check " + r.App, Suites: []junitSuite{}}
 	names := []string{}
@@ -60,13 +60,10 @@ func JUnit(w io.Writer, r *Report, v View) error {
 		out.Tests, out.Failures, out.Skipped = out.Tests+s.Tests, out.Failures+s.Failures, out.Skipped+s.Skipped
 		out.Suites = append(out.Suites, s)
 	}
-	if n := len(r.Problems); n > 0 {
-		s := junitSuite{Name: "passed by", Tests: n, Skipped: n}
-		for _, p := range r.Problems {
-			s.Cases = append(s.Cases, junitCase{Name: v.Place(app.Pos{File: p.File, Line: p.Line}), Classname: s.Name, File: v.file(p.File), Line: p.Line,
-				Skipped: &junitText{p.Message, step.WithHint(p.Message, p.Hint)}})
+	for _, unread := range []bool{true, false} {
+		if s := r.problems(unread, v); s.Tests > 0 {
+			out.Tests, out.Skipped, out.Suites = out.Tests+s.Tests, out.Skipped+s.Skipped, append(out.Suites, s)
 		}
-		out.Tests, out.Skipped, out.Suites = out.Tests+n, out.Skipped+n, append(out.Suites, s)
 	}
 	if _, err := io.WriteString(w, xml.Header); err != nil {
 		return err
@@ -78,6 +75,22 @@ func JUnit(w io.Writer, r *Report, v View) error {
 	}
 	_, err := io.WriteString(w, "\n")
 	return err
+}
+
+// problems gives a suite of what could not be read, or of what was read in spite of
+// what is wrong with it.
+func (r *Report) problems(unread bool, v View) junitSuite {
+	var s junitSuite
+	for _, p := range r.Problems {
+		if p.Unread != unread {
+			continue
+		}
+		s.Name = p.how()
+		s.Cases = append(s.Cases, junitCase{Name: v.Place(app.Pos{File: p.File, Line: p.Line}), Classname: s.Name, File: v.file(p.File), Line: p.Line,
+			Skipped: &junitText{p.Message, step.WithHint(p.Message, p.Hint)}})
+	}
+	s.Tests, s.Skipped = len(s.Cases), len(s.Cases)
+	return s
 }
 
 func (r *Report) suite(workload string, v View) junitSuite {

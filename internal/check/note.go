@@ -12,7 +12,7 @@ import (
 func Passed(a *app.App) []Problem {
 	out := []Problem{}
 	for _, p := range a.Problems {
-		out = append(out, Problem{p.File, p.Line, p.Message, p.Hint, p.Unread})
+		out = append(out, Problem{p.File, p.Line, p.Column, p.Message, p.Hint, p.Unread})
 	}
 	return out
 }

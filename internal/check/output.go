@@ -145,12 +145,20 @@ func GitHub(w io.Writer, r *Report, v View) error {
 		tell("error", f.File, f.Line, f.Column, f.Step, step.WithHint(f.Text(), f.Hint))
 	}
 	for _, p := range r.Problems {
-		tell("warning", p.File, p.Line, 0, "passed by", step.WithHint(p.Message, p.Hint))
+		tell("warning", p.File, p.Line, p.Column, p.how(), step.WithHint(p.Message, p.Hint))
 	}
 	for _, text := range r.hidden(v) {
 		fmt.Fprintf(b, "::notice::%s\n", data(text))
 	}
 	return b.Flush()
+}
+
+// how says what became of the place: what was read all the same is not passed by.
+func (p *Problem) how() string {
+	if p.Unread {
+		return "passed by"
+	}
+	return "problem"
 }
 
 // data escapes the text of a workflow command, property what stands in front.

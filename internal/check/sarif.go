@@ -121,7 +121,7 @@ func SARIF(w io.Writer, r *Report, v View) error {
 	call := sarifCall{Successful: true}
 	notify := func(level string, list []Problem) {
 		for _, p := range list {
-			at := location(Finding{File: p.File, Line: p.Line}, v)
+			at := location(Finding{File: p.File, Line: p.Line, Column: p.Column}, v)
 			call.Notifications = append(call.Notifications, sarifNotification{level, sarifText{Text: step.WithHint(p.Message, p.Hint)}, []sarifLocation{at}})
 		}
 	}

@@ -37,7 +37,9 @@ func (c *command) check() *cobra.Command {
 standard input, and writes file:line: message (hint) for everything that a step
 of the road would change. It runs nothing and writes no file but the one of
 --write-baseline. In a folder, files that do not parse are named on stderr and
-passed by, and the last line counts them; as PATH such a file is bad input.
+passed by, and the last line counts them; as PATH such a file is bad input. A key
+that stands twice and a field that Kubernetes has not are named too, and the rest
+of their file is checked.
 
 With --baseline FILE only what is new counts: FILE is what --write-baseline or
 -o json wrote of an earlier check. Lines may move and files be renamed since.
@@ -138,10 +140,15 @@ func (k *checking) keepBaseline(rep *check.Report) error {
 	return nil
 }
 
-// passedBy names the files that could not be used, and what in them leads nowhere.
+// passedBy names the files that could not be used, what is wrong in those that
+// were read all the same, and what in them leads nowhere.
 func (c *command) passedBy(s *source) {
 	for _, p := range s.app.Problems {
-		c.say("road: passed by %s", s.problem(p))
+		how := ""
+		if p.Unread {
+			how = "passed by "
+		}
+		c.say("road: %s%s", how, s.problem(p))
 	}
 	for _, n := range check.Notes(s.app, s.oneFile(), s.place) {
 		c.say("road: %s: %s", s.place(app.Pos{File: n.File, Line: n.Line}), step.WithHint(n.Message, n.Hint))

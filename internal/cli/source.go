@@ -253,8 +253,8 @@ func (c *command) read(args []string) (*source, error) {
 	return s, errors.Join(s.broken(), s.unknownSteps())
 }
 
-// broken refuses a file that was named on the command line and that does not
-// parse. In a folder such files are passed by.
+// broken refuses a file that was named on the command line and that, or an object
+// in it, could not be read. In a folder such files are passed by.
 func (s *source) broken() error {
 	path, a := s.path, s.app
 	info, err := os.Stat(path)
@@ -264,6 +264,9 @@ func (s *source) broken() error {
 	var errs []error
 	hint := ""
 	for _, p := range a.Problems {
+		if !p.Unread {
+			continue
+		}
 		errs = append(errs, errors.New(s.place(p.Pos)+": "+p.Message))
 		if hint == "" {
 			hint = p.Hint

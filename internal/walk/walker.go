@@ -15,6 +15,7 @@ import (
 	"road/internal/openshift"
 	"road/internal/render"
 	"road/internal/sandbox"
+	"road/internal/step"
 
 	corev1 "k8s.io/api/core/v1"
 )
@@ -149,6 +150,10 @@ func (w *walker) learnShape() error {
 		w.note(t.Later.Pos(nil).String() + ": " + t.Say(app.Pos.String) + "; here both run")
 	}
 	for _, p := range a.Problems {
+		if !p.Unread {
+			w.note(step.WithHint(p.Error(), p.Hint))
+			continue
+		}
 		w.report.Problems = append(w.report.Problems, w.mask.line(p.Error()))
 	}
 	if a.Config.Target.OpenShift {
