@@ -9,8 +9,9 @@ GO := hack/go
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 # Nothing here needs a C compiler.
 export CGO_ENABLED := 0
-# Under sudo git may refuse to look into a checkout that belongs to another user.
-VCS := $(shell git rev-parse HEAD >/dev/null 2>&1 || echo -buildvcs=false)
+# The programs tell their commit, whatever GOFLAGS says. Under sudo git may refuse to
+# look into a checkout that belongs to another user.
+VCS := $(shell git rev-parse HEAD >/dev/null 2>&1 && echo -buildvcs=auto || echo -buildvcs=false)
 
 .PHONY: demo build test lint bench docs servers clean setup
 

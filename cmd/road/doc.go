@@ -17,7 +17,7 @@ Usage:
 	road init [PATH]       write a road.yaml with what road infers
 	road explain [STEP]    the chapter of a step
 	road doctor            what this host can prove, and how to mend the rest
-	road version
+	road version           which road this is, and of which commit (-o json)
 	road completion SHELL
 
 Walk, attack, learn and up take the built-in demo where no PATH is given, check and fix

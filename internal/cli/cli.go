@@ -13,6 +13,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -51,7 +52,7 @@ func Run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	root.SetErr(stderr)
 	cmd, err := root.ExecuteContextC(ctx)
 	if err != nil && !c.begun {
-		err = usage(err, fmt.Sprintf("see %s --help", cmd.CommandPath()))
+		err = usage(err, cmp.Or(hintOf(err), fmt.Sprintf("see %s --help", cmd.CommandPath())))
 	}
 	return c.report(err)
 }
@@ -101,8 +102,8 @@ func (c *command) root(name string) *cobra.Command {
   helm template --no-hooks x | road check -
   road up --at 1            run the demo by hand as it was first released`,
 		Annotations:   map[string]string{cobra.CommandDisplayNameAnnotation: name},
-		Version:       buildVersion(),
-		Args:          cobra.NoArgs,
+		Version:       thisBuild().String(),
+		Args:          noSuch,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
@@ -112,6 +113,7 @@ func (c *command) root(name string) *cobra.Command {
 	}
 	root.PersistentFlags().BoolVarP(&c.quiet, "quiet", "q", false, "no progress and no notes on stderr")
 	root.PersistentFlags().BoolVar(&c.noInput, "no-input", false, "never ask (road never does)")
+	root.SetVersionTemplate("road {{.Version}}\n")
 	root.AddGroup(&cobra.Group{ID: "run", Title: "Prove in a sandbox:"}, &cobra.Group{ID: "read", Title: "Only read files:"})
 	for _, sub := range []*cobra.Command{c.walk(), c.attack(), c.learn(), c.up(), c.down(), c.prune(), c.doctor()} {
 		sub.GroupID = "run"
@@ -126,6 +128,19 @@ func (c *command) root(name string) *cobra.Command {
 	shells(root)
 	root.CompletionOptions.SetDefaultShellCompDirective(cobra.ShellCompDirectiveDefault)
 	return root
+}
+
+// noSuch refuses a command that there is not, and says which was meant.
+func noSuch(root *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	root.SuggestionsMinimumDistance = 2 // letters that are wrong
+	hint := ""
+	if near := root.SuggestionsFor(args[0]); len(near) > 0 {
+		hint = fmt.Sprintf("did you mean %s?", strings.Join(near, " or "))
+	}
+	return usage(fmt.Errorf("unknown command %q for %q", args[0], root.CommandPath()), hint)
 }
 
 // shells has the command that writes completions refuse a shell that it does not
