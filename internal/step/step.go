@@ -113,7 +113,7 @@ type Attack struct {
 	Transport Transport
 	Needs     []sandbox.Power // what the engine and host must enforce or show, else Unproven
 	Anywhere  bool            // where the application has no hole for it, code inside tries it in every container
-	OwnPod    bool            // it changes its container where it succeeds, so it gets a pod that no attack of this kind has changed, and no other attack comes after it there
+	OwnPod    bool            // it changes its container where it succeeds, or says in Outcome.Left that it did, so it gets a pod that no attack of this kind has changed, and no other attack comes after it there
 	Waits     bool            // it mostly waits and disturbs no other, so it may act beside them in one scene
 	Alone     bool            // nothing acts beside it on its node, nor anywhere another such attack: it uses up what all pods share; those of a step have one pod of their own together
 	EndsPod   bool            // what stops it ends the pod, so it comes last there, in one that no attack has changed
@@ -138,6 +138,7 @@ type Outcome struct {
 	Verdict  Verdict
 	Evidence string // real lines, as they came: "touch: /app/x: Read-only file system"
 	Reason   string // why it is unproven
+	Left     bool   // it was blocked, and what it did before that stays in the container: no other attack may come after it there
 }
 
 // WithHint puts what to do about something behind what it says, in brackets.

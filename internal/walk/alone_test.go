@@ -87,3 +87,38 @@ func TestAloneMustWork(t *testing.T) {
 		t.Errorf("%+v", c)
 	}
 }
+
+// TestLeft has no attack come into a container that a blocked one has changed, and
+// the next one into the same where it has changed nothing.
+func TestLeft(t *testing.T) {
+	for _, left := range []bool{true, false} {
+		var mu sync.Mutex
+		scenes := map[string]map[*sandbox.Scene]bool{}
+		act := func(name string) func(context.Context, *sandbox.Scene) (step.Outcome, error) {
+			return func(_ context.Context, s *sandbox.Scene) (step.Outcome, error) {
+				mu.Lock()
+				defer mu.Unlock()
+				if scenes[name] == nil {
+					scenes[name] = map[*sandbox.Scene]bool{}
+				}
+				scenes[name][s] = true
+				return step.Outcome{Verdict: step.Blocked, Evidence: "no", Left: left}, nil
+			}
+		}
+		s := labelStep("a")
+		s.Attacks = nil
+		for _, name := range []string{"first", "second"} {
+			s.Attacks = append(s.Attacks, step.Attack{Name: name, Goal: "get it", Transport: step.Code, OwnPod: true, Run: act(name)})
+		}
+		walked(t, options(t, &memory{}, map[string]string{"web.yaml": manifest("web")}, s))
+		shared := 0
+		for scene := range scenes["first"] {
+			if scenes["second"][scene] {
+				shared++
+			}
+		}
+		if len(scenes["first"]) == 0 || left && shared > 0 || !left && shared != len(scenes["first"]) {
+			t.Errorf("left %v: %d of %d scenes shared", left, shared, len(scenes["first"]))
+		}
+	}
+}

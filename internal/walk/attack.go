@@ -379,8 +379,8 @@ func (w *walker) allOwn(ctx context.Context, dep sandbox.Deployment, own map[san
 }
 
 // inOwn runs jobs that change their container: in s, where all others are over, or
-// in a fresh pod, and in the same again as long as each was blocked and so changed
-// nothing. It gives the scene that is left in that state, nil where none is.
+// in a fresh pod, and in the same again as long as each was blocked and left nothing
+// behind. It gives the scene that is left in that state, nil where none is.
 func (w *walker) inOwn(ctx context.Context, dep sandbox.Deployment, t sandbox.Target, s *scenery, jobs []job, begin func(job), finish func(job, Cell)) (*scenery, error) {
 	for _, j := range jobs {
 		if s == nil || s.err != nil {
@@ -389,7 +389,7 @@ func (w *walker) inOwn(ctx context.Context, dep sandbox.Deployment, t sandbox.Ta
 		}
 		clean := false
 		err := w.inScene(ctx, s, []job{j}, begin, func(j job, c Cell) {
-			clean = c.Verdict == step.Blocked
+			clean = c.Verdict == step.Blocked && !c.Left
 			finish(j, c)
 		})
 		if !clean {
@@ -447,7 +447,7 @@ func (w *walker) act(ctx context.Context, a *step.Attack, scene *sandbox.Scene) 
 	if scene.Under != nil && a.Transport == step.Code && scene.Under() != "" {
 		out.Evidence = strings.TrimSpace(out.Evidence + "\n" + scene.Under())
 	}
-	c := Cell{Verdict: out.Verdict, Evidence: w.mask.evidence(out.Evidence), Reason: w.mask.line(out.Reason)}
+	c := Cell{Verdict: out.Verdict, Evidence: w.mask.evidence(out.Evidence), Reason: w.mask.line(out.Reason), Left: out.Left}
 	switch {
 	case errors.Is(err, sandbox.ErrNoHole):
 		c.Verdict, c.Reason = step.Unproven, sandbox.ErrNoHole.Error()

@@ -122,6 +122,7 @@ type Cell struct {
 	Evidence string       `json:"evidence,omitempty"`
 	Reason   string       `json:"reason,omitempty"` // why it is unproven
 	Target   string       `json:"target,omitempty"`
+	Left     bool         `json:"-"`                  // step.Outcome.Left, which no reader of the report needs
 	ClosedBy int          `json:"closedBy,omitempty"` // in the matrix, where it is blocked: the stop that turned it
 }
 

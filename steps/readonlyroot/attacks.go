@@ -180,6 +180,7 @@ func overwriteAppBinary(ctx context.Context, s *sandbox.Scene) (step.Outcome, er
 	own, err := overwrite(ctx, s, code)
 	if err == nil && own.Verdict == step.Blocked {
 		own.Evidence = out.Evidence + "\n" + own.Evidence
+		own.Left = own.Left || out.Left
 	}
 	return own, err
 }
@@ -228,9 +229,11 @@ var (
 func overwrite(ctx context.Context, s *sandbox.Scene, name string) (step.Outcome, error) {
 	saved := name + ".road"
 	err := s.Foothold.Code(ctx, probe.Write, probe.WriteArgs{Path: saved, Data: []byte(marker), Mode: 0o755}, nil)
+	left := false
 	if err == nil {
 		if err = s.Foothold.Code(ctx, probe.Rename, probe.FromTo{From: saved, To: name}, nil); err != nil {
-			err = errors.Join(err, step.Clean(ctx, s.Foothold, probe.Remove, probe.Path{Path: saved}))
+			stays := step.Clean(ctx, s.Foothold, probe.Remove, probe.Path{Path: saved})
+			left, err = stays != nil, errors.Join(err, stays)
 		}
 	}
 	if err != nil && step.Denied(err) == "" {
@@ -244,7 +247,9 @@ func overwrite(ctx context.Context, s *sandbox.Scene, name string) (step.Outcome
 	if statErr != nil {
 		return step.Outcome{}, statErr
 	}
-	return judgeOverwrite(err, bytes.Equal(now, []byte(marker)), step.Listing(name, f))
+	out, err := judgeOverwrite(err, bytes.Equal(now, []byte(marker)), step.Listing(name, f))
+	out.Left = left
+	return out, err
 }
 
 // judgeOverwrite says what the refusal and the bytes on the node mean.
@@ -259,7 +264,8 @@ func judgeOverwrite(err error, changed bool, file string) (step.Outcome, error) 
 }
 
 // plantStartupFile adds a line to the files that a login shell reads, and starts
-// one as an administrator would. The line leaves a file on the volume.
+// one as an administrator would. The line leaves a file on the volume. Where there
+// is no shell to read it, the line stays in its file.
 func plantStartupFile(ctx context.Context, s *sandbox.Scene) (out step.Outcome, err error) {
 	if s.Volume == "" {
 		return step.Outcome{}, errors.New("the container has no volume shared with the node")
@@ -308,7 +314,7 @@ func startupFiles(ctx context.Context, s *sandbox.Scene) ([]string, error) {
 func loginShell(ctx context.Context, s *sandbox.Scene, planted, trace string) (out step.Outcome, err error) {
 	err = s.Foothold.Code(ctx, probe.Exec, probe.ExecArgs{Argv: []string{"sh", "-l", "-c", ":"}}, nil)
 	if line := step.Missing(err); line != "" {
-		return step.Outcome{Verdict: step.Blocked, Evidence: line}, nil
+		return step.Outcome{Verdict: step.Blocked, Evidence: planted + " was written, and nothing reads it\n" + line, Left: true}, nil
 	}
 	if err != nil {
 		return step.Outcome{}, err

@@ -1,6 +1,8 @@
 package readonlyroot
 
 import (
+	"context"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -45,3 +47,41 @@ func TestRootDirs(t *testing.T) {
 		}
 	}
 }
+
+// A foothold takes every file, has no shell, and lets nothing be renamed or removed.
+type foothold struct {
+	sandbox.Foothold
+	keeps bool
+}
+
+func (f foothold) Code(_ context.Context, verb string, _, _ any) error {
+	switch {
+	case verb == probe.Exec:
+		return &probe.Error{Op: "exec", Path: "sh", Errno: int(syscall.ENOENT), Message: "No such file or directory"}
+	case verb == probe.Rename, verb == probe.Remove && f.keeps:
+		return erofs
+	}
+	return nil
+}
+
+// TestLeft has attacks that are blocked say what they leave behind: a line that no
+// shell reads, and a file that cannot be taken away again.
+func TestLeft(t *testing.T) {
+	a := load(t, map[string]string{"pod.yaml": "apiVersion: v1\nkind: Pod\nmetadata: {name: p}\nspec: {containers: [{name: c, image: i}]}\n"})
+	s := &sandbox.Scene{App: a, Target: sandbox.Target{Workload: "pod/p", Container: "c"}, Foothold: foothold{}, Volume: "/v", Node: files{}}
+	if out, err := plantStartupFile(t.Context(), s); err != nil || out.Verdict != step.Blocked || !out.Left || !strings.Contains(out.Evidence, "/etc/profile.d/road.sh was written") {
+		t.Errorf("%+v, %v", out, err)
+	}
+	for _, keeps := range []bool{true, false} {
+		s.Foothold = foothold{keeps: keeps}
+		if out, err := overwrite(t.Context(), s, "/app/x"); err != nil || out.Verdict != step.Blocked || out.Left != keeps {
+			t.Errorf("keeps %v: %+v, %v", keeps, out, err)
+		}
+	}
+}
+
+// files are all as they were.
+type files struct{ sandbox.Node }
+
+func (files) ReadFile(string, int64) ([]byte, error) { return []byte("old"), nil }
+func (files) Stat(string) (sandbox.File, error)      { return sandbox.File{}, nil }
