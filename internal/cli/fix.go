@@ -30,6 +30,7 @@ type fixer struct {
 	files   edit.Files // as they are now, edits included
 	changed edit.Files // those that differ from what is on disk
 	left    []leftover // what was not fixed
+	notes   []string   // what the fixes do to others
 
 	original edit.Files // as they are on disk
 	lines    mover
@@ -154,6 +155,9 @@ func (c *command) fixAll(src *source, ch chosen, seen *app.Seen, write bool) err
 		}
 		said[text] = true
 	}
+	for _, n := range f.notes {
+		c.say("road: note: %s", n)
+	}
 	c.unread(src)
 	c.postRender(src, f.changed)
 	if len(f.changed) > 0 {
@@ -208,6 +212,11 @@ func (f *fixer) step(s *step.Step) error {
 	for name, content := range after {
 		if was, old := f.files[name]; !old || string(was) != string(content) {
 			f.files[name], f.changed[name] = content, content
+		}
+	}
+	for _, e := range step.Remaining(f.app, edits, leftOut) {
+		if e.Note != "" {
+			f.notes = append(f.notes, e.Note)
 		}
 	}
 	a, err := f.app.Reload(f.files)

@@ -21,6 +21,10 @@ type Edit struct {
 	// does not show in what it changes; Bond says what holds them together.
 	For  []string
 	Bond Bond
+
+	// Note says what a person should know before the edit reaches a cluster: what it
+	// does there to others than the application. "" where it does nothing to them.
+	Note string
 }
 
 // A Bond says what becomes of an edit for several workloads where some of them are

@@ -25,7 +25,9 @@ func fix(a *app.App) ([]edit.Edit, error) {
 			edits = append(edits, p.label(a, taken, level, why)...)
 		}
 		if unruled := p.unruled(a); len(unruled) > 0 {
-			edits = append(edits, create(a, taken, p, "admission-policy", p.policy(a, unruled))...)
+			made := create(a, taken, p, "admission-policy", p.policy(a, unruled))
+			made[0].Note = fmt.Sprintf("the policy of namespace %s refuses new pods of others there too where they lack what it asks for (to see first which, write [Warn, Audit] instead of [Deny] in %s)", p.name, made[0].File)
+			edits = append(edits, made...)
 		}
 		for i := before; i < len(edits); i++ { // a namespace admits all of its pods or refuses some
 			for _, w := range p.workloads {
@@ -84,7 +86,9 @@ func together(edits []edit.Edit) []edit.Edit {
 // label sets what is missing on the namespace's object, or writes one.
 func (p *place) label(a *app.App, taken map[string]bool, level api.Level, why string) []edit.Edit {
 	if p.object == nil {
-		return create(a, taken, p, "namespace", p.manifest(a, level, why))
+		edits := create(a, taken, p, "namespace", p.manifest(a, level, why))
+		edits[0].Note = p.reach(level)
+		return edits
 	}
 	var edits []edit.Edit
 	for _, l := range p.wanted(level) {
@@ -97,7 +101,14 @@ func (p *place) label(a *app.App, taken map[string]bool, level api.Level, why st
 		}
 		edits = append(edits, edit.Edit{File: p.object.File, Set: s})
 	}
+	edits[0].Note = p.reach(level) // there is one: a label is missing
 	return edits
+}
+
+// reach says whom the labels hold beside the application.
+func (p *place) reach(level api.Level) string {
+	return fmt.Sprintf("the labels of namespace %s hold for all pods there: those of others run on, and are refused when they are made anew where they do not pass %s "+
+		"(which: kubectl label --dry-run=server --overwrite namespace %[1]s %[3]s=%[2]s)", p.name, level, api.EnforceLevelLabel)
 }
 
 // comment says in one line why a level is enforced that is not the strictest, and
@@ -121,6 +132,8 @@ func (p *place) manifest(a *app.App, level api.Level, why string) string {
 	if !p.named() && !charted(a) {
 		fmt.Fprintf(&b, "# The manifests beside this file name no namespace: they land here with\n# kubectl apply -n %s, as road.yaml says.\n", p.name)
 	}
+	fmt.Fprintf(&b, "# The labels hold for every pod in the namespace %s, whoever made it. Pods of\n"+
+		"# others run on, and are refused when they are made anew where they do not pass.\n", p.name)
 	fmt.Fprintf(&b, "apiVersion: v1\nkind: Namespace\nmetadata:\n  name: %s\n  labels:\n", quoted(p.name))
 	if c := p.comment(level, why); c != "" {
 		fmt.Fprintf(&b, "    # %s\n", c)
@@ -148,9 +161,10 @@ func (p *place) named() bool {
 func (p *place) policy(a *app.App, list []rule) string {
 	name := freeName(a, "hardened-pods-"+p.name)
 	var b strings.Builder
-	b.WriteString("# What every pod of the application has and Pod Security does not ask for: no pod\n" +
-		"# comes into the namespace without it, nor gets another image. To see first\n" +
-		"# what it would refuse, write [Warn, Audit] instead of [Deny].\n")
+	fmt.Fprintf(&b, "# What every pod of the application has and Pod Security does not ask for: no pod\n"+
+		"# comes into the namespace %s without it, nor gets another image. That holds for\n"+
+		"# the pods of others there too. To see first what it would refuse, write\n"+
+		"# [Warn, Audit] instead of [Deny].\n", p.name)
 	fmt.Fprintf(&b, "apiVersion: admissionregistration.k8s.io/v1\nkind: ValidatingAdmissionPolicy\nmetadata:\n  name: %s\n", name)
 	b.WriteString("spec:\n  failurePolicy: Fail\n  matchConstraints:\n    resourceRules:\n" +
 		"    - apiGroups: [\"\"]\n      apiVersions: [v1]\n      operations: [CREATE, UPDATE]\n      resources: [pods]\n")

@@ -127,7 +127,7 @@ func (p *place) lacks(a *app.App) []lack {
 	case level == api.LevelPrivileged && !enforced(p.labels):
 		l = append(l, lack{fmt.Sprintf("the namespace %s admits every pod, and has to: %s", p.name, why), "harden that pod first, or give it a namespace of its own"})
 	case len(missing) > 0:
-		l = append(l, lack{fmt.Sprintf("the namespace %s does not hold its pods to Pod Security: %s", p.name, strings.Join(missing, ", ")), hint(level)})
+		l = append(l, lack{fmt.Sprintf("the namespace %s does not hold its pods to Pod Security: %s", p.name, strings.Join(missing, ", ")), p.hint(level)})
 	}
 	if rules := p.unruled(a); len(rules) > 0 {
 		var names []string
@@ -135,13 +135,13 @@ func (p *place) lacks(a *app.App) []lack {
 			names = append(names, r.name)
 		}
 		l = append(l, lack{fmt.Sprintf("the namespace %s admits pods without what its own have: %s", p.name, strings.Join(names, ", ")),
-			"a ValidatingAdmissionPolicy, bound to the namespace"})
+			"a ValidatingAdmissionPolicy, bound to the namespace; it holds for pods of others there too"})
 	}
 	return l
 }
 
-func hint(level api.Level) string {
-	return fmt.Sprintf("label it %s=%s, %s=%s and %s=%s, each with its version", api.EnforceLevelLabel, level, api.AuditLevelLabel, api.LevelRestricted, api.WarnLevelLabel, api.LevelRestricted)
+func (p *place) hint(level api.Level) string {
+	return fmt.Sprintf("label it %s=%s, %s=%s and %s=%s, each with its version; that holds for pods of others in %s too", api.EnforceLevelLabel, level, api.AuditLevelLabel, api.LevelRestricted, api.WarnLevelLabel, api.LevelRestricted, p.name)
 }
 
 // weaken takes the labels and the policies away, in memory.
