@@ -22,6 +22,11 @@ type Edit struct {
 	For  []string
 	Bond Bond
 
+	// Without gives what Create is where some of those in For are to stay as they are,
+	// and these are named; nothing at all is no edit. nil where Create does not hang on
+	// them. It is pure.
+	Without func(staying []string) []byte
+
 	// Note says what a person should know before the edit reaches a cluster: what it
 	// does there to others than the application. "" where it does nothing to them.
 	Note string

@@ -101,11 +101,26 @@ func without(edits []edit.Edit, a *app.App, leftOut map[string]string) []edit.Ed
 		if len(owners) == 0 {
 			stays = wholly(leftOut) < len(a.Workloads)
 		}
+		if stays && gone > 0 && e.Without != nil {
+			e.Create = e.Without(staying(owners, leftOut))
+			stays = len(e.Create) > 0
+		}
 		if stays {
 			out = append(out, e)
 		}
 	}
 	return out
+}
+
+// staying names the workloads among units that are left out.
+func staying(list []unit, leftOut map[string]string) []string {
+	var ids []string
+	for _, u := range list {
+		if u.why(leftOut) != "" {
+			ids = append(ids, u.workload)
+		}
+	}
+	return ids
 }
 
 // bond says what holds together those that an edit is for: whoever runs an image

@@ -17,6 +17,7 @@ import (
 func fix(a *app.App) ([]edit.Edit, error) {
 	var edits []edit.Edit
 	files := map[string][]*policy{}
+	fixed := map[string][]string{} // workloads by namespace
 	var dirs []string
 	taken := takenNames(a)
 	for _, w := range a.Workloads {
@@ -35,34 +36,37 @@ func fix(a *app.App) ([]edit.Edit, error) {
 		p.of = w
 		p.name = freeName(taken, w.Home(), p.name, p.name+"-"+strings.ToLower(w.Kind))
 		files[dir] = append(files[dir], p)
+		fixed[w.Home()] = append(fixed[w.Home()], w.ID())
 		if len(w.Meta.Labels) == 0 {
 			edits = append(edits, label(w))
 		}
 	}
+	denied := map[string]bool{}
 	for _, dir := range dirs {
-		list := append(wholeNamespaces(a, taken, files[dir]), files[dir]...)
-		edits = append(edits, write(a, freeFile(a, dir), list)...)
+		list := append(wholeNamespaces(a, taken, denied, files[dir]), files[dir]...)
+		edits = append(edits, write(a, freeFile(a, dir), list, fixed)...)
 	}
 	return edits, nil
 }
 
 // write makes a file of policies, and names it where it would not count otherwise.
 // Each policy is an edit for those whom it holds, so that whoever is excepted stays
-// as he is.
-func write(a *app.App, file string, list []*policy) []edit.Edit {
+// as he is. One of a whole namespace is for all there that get their own, which
+// fixed names.
+func write(a *app.App, file string, list []*policy, fixed map[string][]string) []edit.Edit {
 	head := edit.Edit{File: file, Part: true, Create: []byte(heading)}
 	var parts []edit.Edit
 	for i, p := range list {
-		var b strings.Builder
-		if i > 0 {
-			b.WriteString("---\n")
-		}
-		p.render(&b)
-		parts = append(parts, edit.Edit{File: file, Part: true, Create: []byte(b.String()), For: p.holds(a), Bond: edit.Spare})
+		part := edit.Edit{File: file, Part: true, Create: p.text(i)}
 		if p.of != nil {
-			parts[i].Bond = edit.Together
+			part.For, part.Bond = p.holds(a), edit.Together
 			head.For = append(head.For, p.of.ID())
+		} else {
+			part.For = fixed[p.namespace]
+			head.For = append(head.For, part.For...)
+			part.Without = func(staying []string) []byte { return p.sparing(a, staying, i) }
 		}
+		parts = append(parts, part)
 	}
 	edits := append([]edit.Edit{head}, parts...)
 	if e := kustomize(a, file); e != nil {
@@ -70,6 +74,84 @@ func write(a *app.App, file string, list []*policy) []edit.Edit {
 		edits = append(edits, *e)
 	}
 	return edits
+}
+
+// text gives a policy as the document of a file with that number.
+func (p *policy) text(i int) []byte {
+	var b strings.Builder
+	if i > 0 {
+		b.WriteString("---\n")
+	}
+	p.render(&b)
+	return []byte(b.String())
+}
+
+// sparing gives the text of a policy of a whole namespace that leaves the pods of
+// some workloads alone, where labels tell these from the others. Where none does,
+// there is no such policy, and the first of them says why.
+func (p *policy) sparing(a *app.App, staying []string, i int) []byte {
+	others, why := apart(a, p.namespace, staying)
+	switch {
+	case why == "" && p.others != nil:
+		return p.text(i) // it leaves all of the application's alone
+	case why == "":
+		narrow := *p
+		narrow.others = others
+		narrow.comment += " But for " + strings.Join(staying, ", ") + ", which no policy is to hold."
+		return narrow.text(i)
+	case p.others != nil:
+		return nil
+	}
+	var b strings.Builder
+	comment(&b, "", "Nothing denies what else runs in the namespace "+p.namespace+": "+why)
+	return []byte(b.String())
+}
+
+// apart gives labels that pods of the workloads which stay as they are have, each
+// of them one, and pods of no other workload of their namespace. why says for which
+// of them there is none.
+func apart(a *app.App, namespace string, staying []string) (labels map[string][]string, why string) {
+	labels = map[string][]string{}
+	for _, w := range a.Workloads {
+		if w.Home() != namespace || !slices.Contains(staying, w.ID()) {
+			continue
+		}
+		like := ""
+		key := ""
+		for _, k := range append(sortedKeys(labelsOf(w)), sortedKeys(w.Meta.Labels)...) {
+			if like = bearer(a, w, k, staying); like == "" {
+				key = k
+				break
+			}
+		}
+		switch {
+		case len(w.Meta.Labels) == 0:
+			return nil, w.ID() + " is to stay as it is, and its pods have no label to be told by."
+		case key == "":
+			return nil, fmt.Sprintf("%s is to stay as it is, and no single label tells its pods from those of %s.", w.ID(), like)
+		case !slices.Contains(labels[key], w.Meta.Labels[key]):
+			labels[key] = append(labels[key], w.Meta.Labels[key])
+		}
+	}
+	return labels, ""
+}
+
+// bearer names a workload of w's namespace, none of those that stay as they are,
+// whose pods have the same label; "" for none.
+func bearer(a *app.App, w *app.Workload, key string, staying []string) string {
+	for _, u := range a.Workloads {
+		if u == w || u.Home() != w.Home() || u.Pod.HostNetwork || slices.Contains(staying, u.ID()) {
+			continue
+		}
+		value, there := u.Meta.Labels[key]
+		if len(u.Meta.Labels) == 0 {
+			value, there = labelsOf(u)[key]
+		}
+		if there && value == w.Meta.Labels[key] {
+			return u.ID()
+		}
+	}
+	return ""
 }
 
 // holds names the workloads whose pods a policy selects, first the one that it is for.
@@ -95,10 +177,9 @@ func label(w *app.Workload) edit.Edit {
 }
 
 // wholeNamespaces denies everything else in the namespaces that are the
-// application's own, because it declares them.
-func wholeNamespaces(a *app.App, taken map[string]bool, list []*policy) []*policy {
+// application's own, because it declares them: once in each, which done keeps.
+func wholeNamespaces(a *app.App, taken, done map[string]bool, list []*policy) []*policy {
 	var out []*policy
-	done := map[string]bool{}
 	for _, p := range list {
 		for _, o := range a.Objects {
 			if _, ok := o.Typed.(*corev1.Namespace); !ok || o.Name != p.namespace || done[p.namespace] {
