@@ -16,7 +16,7 @@ spec:
   - name: caller
     image: app:1
     command: [bash, -ec, "for host in db.example.org queue.infra files.example.org; do read line </dev/tcp/$host/7000; test $line = $host; done; exec sleep 1000"]
-    readinessProbe: {exec: {command: [sh, -c, "grep -q sleep /proc/1/cmdline"]}, periodSeconds: 1}
+    readinessProbe: {exec: {command: [sh, -c, "grep -q ^sleep /proc/1/cmdline"]}, periodSeconds: 1}
 ---
 apiVersion: v1
 kind: Pod
