@@ -209,7 +209,9 @@ func (f *Forwarder) listenToBoth(s *sniffed) {
 		}
 		return first
 	}
+	listened := make(chan struct{}) // closed when nobody listens to the application here
 	go func() {
+		defer close(listened)
 		if _, err := u.r.Peek(1); err == nil {
 			decide(func() { s.SetReadDeadline(time.Unix(1, 0)) }) // wakes the other up
 		}
@@ -225,6 +227,9 @@ func (f *Forwarder) listenToBoth(s *sniffed) {
 		return
 	}
 	s.SetReadDeadline(time.Time{})
+	up.SetReadDeadline(time.Unix(1, 0)) // else what it says next would be kept from the client
+	<-listened
+	up.SetReadDeadline(time.Time{})
 	f.carry(s, u)
 }
 

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -201,7 +202,45 @@ func TestForwarderCarriesOtherProtocols(t *testing.T) {
 	}
 }
 
-// TestForwarderCloses cuts what is open, at once.
+// TestForwarderLateClient: what the application answers to a client that was silent
+// for long reaches it. Nobody else reads from the application by then.
+func TestForwarderLateClient(t *testing.T) {
+	app, up := net.Pipe()
+	client, down := net.Pipe()
+	l := &listened{Conn: up, begun: make(chan struct{})}
+	f := forward(loopback(t), func(context.Context) (net.Conn, error) { return l, nil })
+	defer f.Close()
+	go f.listenToBoth(&sniffed{down, bufio.NewReader(down)})
+	<-l.begun
+	for _, c := range []net.Conn{app, client} {
+		defer c.Close()
+		c.SetDeadline(time.Now().Add(10 * time.Second))
+	}
+	for _, word := range []string{"PING\r\n", "more\r\n"} {
+		go io.WriteString(client, word)
+		b := make([]byte, len(word))
+		if n, err := io.ReadFull(app, b); err != nil || string(b) != word {
+			t.Fatalf("the application got %q, %v", b[:n], err)
+		}
+		go io.WriteString(app, word)
+		if n, err := io.ReadFull(client, b); err != nil || string(b) != word {
+			t.Fatalf("the client got %q for an answer, %v", b[:n], err)
+		}
+	}
+}
+
+// A listened is a connection that tells when it is first read.
+type listened struct {
+	net.Conn
+	once  sync.Once
+	begun chan struct{}
+}
+
+func (l *listened) Read(b []byte) (int, error) {
+	l.once.Do(func() { close(l.begun) })
+	return l.Conn.Read(b)
+}
+
 // A slow is a connection whose deadline takes a while to be set, but for being
 // lifted.
 type slow struct {
@@ -244,6 +283,7 @@ func TestForwarderBothSpeak(t *testing.T) {
 	client.Close()
 }
 
+// TestForwarderCloses cuts what is open, at once.
 func TestForwarderCloses(t *testing.T) {
 	f := forwardTo(t, web)
 	res := raw(t, f.Addr().String(), "GET /slow HTTP/1.1\r\nHost: localhost\r\n\r\n")
