@@ -260,7 +260,11 @@ func (w *Workload) Containers() iter.Seq[*Container] {
 type Image struct {
 	Ref   string // as written in the manifest: "redis:8", "web@sha256:..."
 	Name  string // Ref without tag and digest
-	Build *Build // how it is built from PATH; nil where it comes from elsewhere
+	Build *Build // how it is built from PATH; nil where it comes from elsewhere, or Broken is not
+
+	// Broken is what is wrong with the Dockerfile that would make it, which could not
+	// be read; nil for none.
+	Broken *Problem
 
 	// Archive is the file or folder of PATH that holds the image as it is,
 	// slash-separated, relative to App.Root; "" for none.

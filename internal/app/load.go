@@ -104,6 +104,7 @@ type loader struct {
 	source  *render.Source // what is rendered, where that is known
 	single  bool           // PATH is one file: its faults are told whatever it looks like
 	patches map[string]bool
+	broken  []Problem // of the Dockerfiles that could not be read
 }
 
 // A file is a manifest, parsed.

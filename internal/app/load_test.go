@@ -102,6 +102,9 @@ func dump(a *App, err error) string {
 				fmt.Fprintf(&b, ", by %s", i.Build.Inferred)
 			}
 		}
+		if i.Broken != nil {
+			fmt.Fprintf(&b, ": broken, %v", i.Broken)
+		}
 		fmt.Fprintln(&b)
 	}
 	for _, d := range a.Dockerfiles {

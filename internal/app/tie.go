@@ -25,7 +25,7 @@ func (l *loader) dockerfiles() {
 		if err != nil {
 			p := err.(Problem)
 			p.Unread = true
-			l.app.Problems = append(l.app.Problems, p)
+			l.app.Problems, l.broken = append(l.app.Problems, p), append(l.broken, p)
 			continue
 		}
 		l.app.Dockerfiles = append(l.app.Dockerfiles, d)
@@ -45,6 +45,9 @@ func (l *loader) dockerfiles() {
 //
 // A Dockerfile never makes the image that it starts from: redis/Dockerfile with
 // FROM redis:8 is not where redis:8 comes from.
+//
+// A Dockerfile that could not be read makes nothing, and takes its image away from
+// no other by the first two rules; by the third there is then no only one.
 func (l *loader) images() {
 	a := l.app
 	for _, w := range a.Workloads {
@@ -67,9 +70,24 @@ func (l *loader) tie(i *Image) {
 		i.Archive = c.Archive
 	} else if ok {
 		i.Build = l.chosenBuild(c)
-	} else {
-		i.Build = l.buildByName(i.Name)
+		if file := c.file(l.app.Config.dir(), l.exists); i.Build == nil {
+			i.Broken = l.unreadDockerfile(func(d *Dockerfile) bool { return d.File == file })
+		}
+	} else if i.Build = l.buildByName(i.Name); i.Build == nil && !published(i.Name) {
+		// Whether one starts from the published image of its name nobody can read.
+		i.Broken = l.unreadDockerfile(func(d *Dockerfile) bool { return l.called(d, path.Base(i.Name)) })
 	}
+}
+
+// unreadDockerfile gives the fault of the Dockerfile that makes something, of several
+// the first by name; nil for none.
+func (l *loader) unreadDockerfile(makes func(*Dockerfile) bool) *Problem {
+	for i := range l.broken {
+		if makes(&Dockerfile{File: l.broken[i].File}) {
+			return &l.broken[i]
+		}
+	}
+	return nil
 }
 
 // SplitRef takes an image reference apart; what it lacks is "".
@@ -175,13 +193,12 @@ func (l *loader) onlyBuild() {
 	rest := slices.DeleteFunc(slices.Clone(a.Dockerfiles), func(d *Dockerfile) bool {
 		return slices.ContainsFunc(a.StandIns, func(i *Image) bool { return i.Build != nil && i.Build.Dockerfile == d })
 	})
-	if len(rest) != 1 {
+	if len(rest)+len(l.broken) != 1 {
 		return
 	}
-	d := rest[0]
 	var left []*Image
 	for _, i := range a.Images {
-		if i.Build != nil {
+		if i.Build != nil || i.Broken != nil {
 			return
 		}
 		if _, chosen := a.Config.Images[i.Name]; !chosen && !published(i.Name) {
@@ -189,11 +206,16 @@ func (l *loader) onlyBuild() {
 		}
 	}
 	for _, i := range left {
-		if i.Name != left[0].Name || startsFrom(d, i.Name) {
+		if i.Name != left[0].Name || len(rest) == 1 && startsFrom(rest[0], i.Name) {
 			return
 		}
 	}
 	for _, i := range left {
+		if len(rest) == 0 {
+			i.Broken = &l.broken[0]
+			continue
+		}
+		d := rest[0]
 		i.Build = &Build{Context: path.Dir(d.File), Dockerfile: d, Inferred: "the only Dockerfile"}
 	}
 }

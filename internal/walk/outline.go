@@ -97,6 +97,10 @@ func outlineImages(b *strings.Builder, a *app.App) {
 			continue
 		}
 		done[i.Name] = true
+		if b := i.Broken; b != nil {
+			pulled = append(pulled, fmt.Sprintf("  # %s: its Dockerfile could not be read: %s: %s\n", comment(i.Ref), comment(app.Pos{File: fromBelow(a, b.File), Line: b.Line}.String()), comment(b.Message)))
+			continue
+		}
 		if i.Build == nil {
 			pulled = append(pulled, fmt.Sprintf("  # %s is pulled from its registry; from a file: %s: {archive: FILE}\n", comment(i.Ref), comment(i.Name)))
 			continue

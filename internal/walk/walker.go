@@ -149,6 +149,11 @@ func (w *walker) learnShape() error {
 	for _, t := range a.Twins() {
 		w.note(t.Later.Pos(nil).String() + ": " + t.Say(app.Pos.String) + "; here both run")
 	}
+	for _, i := range slices.Concat(a.Images, a.StandIns) {
+		if i.Broken != nil {
+			w.note(fmt.Sprintf("image %s is not built but taken as it is: its Dockerfile could not be read: %v", i.Ref, i.Broken))
+		}
+	}
 	for _, p := range a.Problems {
 		if !p.Unread {
 			w.note(step.WithHint(p.Error(), p.Hint))
@@ -307,10 +312,19 @@ func (w *walker) prepare(ctx context.Context, a *app.App, stop *Stop) error {
 	return nil
 }
 
-// unread blames a Dockerfile that could not be read for an image that cannot be
-// had: nobody else may be meant to build it.
+// unread blames the Dockerfile that would make an image, and could not be read, for
+// that the image cannot be had; where none is known to, any that could not be read:
+// nobody else may be meant to build it.
 func unread(ctx context.Context, a *app.App, err error) error {
-	if ctx.Err() != nil || !slices.ContainsFunc(a.Images, func(i *app.Image) bool { return i.Build == nil }) {
+	if ctx.Err() != nil {
+		return err
+	}
+	for _, i := range a.Images {
+		if b := i.Broken; b != nil {
+			return &InputError{Err: fmt.Errorf("%w: the Dockerfile of image %s could not be read, and %w", b, i.Ref, err), Help: b.Hint}
+		}
+	}
+	if !slices.ContainsFunc(a.Images, func(i *app.Image) bool { return i.Build == nil }) {
 		return err
 	}
 	for _, p := range a.Problems {

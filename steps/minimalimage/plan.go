@@ -34,6 +34,9 @@ type plan struct {
 // plan says what an image needs, or why it cannot be made smaller, as far as is
 // known. Both are empty where only a run can tell.
 func (t *target) plan(a *app.App) (*plan, string) {
+	if b := t.image.Broken; b != nil {
+		return nil, fmt.Sprintf("its Dockerfile could not be read: %v", b)
+	}
 	if t.stage == nil {
 		return nil, "it comes from elsewhere, and not from a Dockerfile here"
 	}

@@ -53,7 +53,10 @@ func check(a *app.App) []step.Finding {
 		}
 		_, why := t.plan(a)
 		hint := "copy the application into a last stage that starts FROM scratch"
-		if t.stage == nil {
+		switch {
+		case t.image.Broken != nil:
+			hint = "mend the Dockerfile"
+		case t.stage == nil:
 			hint = "build it from a Dockerfile of your own, or use a variant of it without a shell, such as a distroless one"
 		}
 		for _, w := range t.workloads() {
@@ -90,7 +93,7 @@ func (t *target) message(a *app.App, why string) string {
 // containers that run it.
 type target struct {
 	image *app.Image      // the first that a run showed, else the first
-	file  *app.Dockerfile // nil for an image that comes from elsewhere
+	file  *app.Dockerfile // nil for an image that comes from elsewhere, or whose own could not be read
 	stage *app.Stage      // nil with file
 	uses  []*app.Container
 }
