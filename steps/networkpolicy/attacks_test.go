@@ -13,6 +13,7 @@ import (
 	"syscall"
 	"testing"
 
+	"road/internal/app"
 	"road/internal/probe"
 	"road/internal/sandbox"
 	"road/internal/step"
@@ -302,3 +303,42 @@ func TestDecode(t *testing.T) {
 		t.Errorf("an error is %v", v)
 	}
 }
+
+// A nameless host gets no answer from its name server; what it calls by address
+// refuses it, or serves it a data store without a password.
+type nameless struct {
+	sandbox.Host
+	answers bool
+}
+
+func (n nameless) DialContext(ctx context.Context, _, addr string) (net.Conn, error) {
+	if addr != "10.0.0.5:6379" {
+		return nil, &net.OpError{Op: "dial", Err: &net.DNSError{Err: "i/o timeout", Name: addr, IsTimeout: true}}
+	}
+	if !n.answers {
+		<-ctx.Done()
+		return nil, &net.OpError{Op: "dial", Err: os.ErrDeadlineExceeded}
+	}
+	return nil, errors.New("it was called")
+}
+
+// TestStrangerWithoutNames calls the data store by its address where no name can be
+// asked for: that nothing answers there is the policy's work.
+func TestStrangerWithoutNames(t *testing.T) {
+	a, err := app.LoadFiles("test", map[string][]byte{"s.yaml": []byte("apiVersion: v1\nkind: Service\nmetadata: {name: redis}\nspec: {selector: {app: redis}, ports: [{port: 6379}]}\n---\napiVersion: v1\nkind: Pod\nmetadata: {name: redis, labels: {app: redis}}\nspec: {containers: [{name: c, image: i}]}\n")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, answers := range []bool{false, true} {
+		s := &sandbox.Scene{App: a, Foothold: foothold{}, Neighbour: nameless{answers: answers}, Services: func(string) (string, bool) { return "10.0.0.5", true }}
+		out, err := redisFromAStranger(t.Context(), s)
+		if !answers && (err != nil || out.Verdict != step.Blocked || !strings.Contains(out.Evidence, "10.0.0.5:6379")) || answers && (err == nil || !strings.Contains(err.Error(), "it was called")) {
+			t.Errorf("answers %v: %+v, %v", answers, out, err)
+		}
+	}
+}
+
+// A foothold tells nothing.
+type foothold struct{ sandbox.Foothold }
+
+func (foothold) Code(context.Context, string, any, any) error { return nil }
