@@ -19,7 +19,8 @@ const (
 type logBook struct {
 	mu     sync.Mutex
 	tail   []byte
-	path   string
+	path   string // never changed; "" for none
+	closed bool   // no file is made any more
 	file   *os.File
 	inFile int
 	copy   io.Writer
@@ -32,7 +33,7 @@ func (l *logBook) Write(b []byte) (int, error) {
 	if l.tail = append(l.tail, b...); len(l.tail) > 2*logMemory {
 		l.tail = append([]byte(nil), l.tail[len(l.tail)-logMemory:]...)
 	}
-	if l.file == nil && l.path != "" {
+	if l.file == nil && l.path != "" && !l.closed {
 		l.file, _ = os.OpenFile(l.path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	}
 	if rest := logFile - l.inFile; l.file != nil && rest > 0 {
@@ -59,7 +60,7 @@ func (l *logBook) close() {
 	if l.file != nil {
 		l.file.Close()
 	}
-	l.path, l.file = "", nil
+	l.closed, l.file = true, nil
 }
 
 // Logs gives the last lines of what a container wrote, over all its runs; "" is

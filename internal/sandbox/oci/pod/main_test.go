@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -49,9 +50,12 @@ func TestMain(m *testing.M) {
 
 // program is the static program of testdata/app, built once.
 var program = func() func(t testing.TB) string {
+	var mu sync.Mutex
 	var path string
 	return func(t testing.TB) string {
 		t.Helper()
+		mu.Lock()
+		defer mu.Unlock()
 		if path != "" {
 			return path
 		}

@@ -131,7 +131,8 @@ type Pod struct {
 	all      []*container // init, then normal
 	changed  chan struct{}
 	failure  *FailedError
-	evicted  string // why, "" for not
+	evicted  string         // why, "" for not
+	beside   sync.WaitGroup // what ends soon after the pod and before it is taken down
 	endOnce  sync.Once
 	grace    int64 // seconds; set before stopping is closed
 	stopOnce sync.Once
@@ -153,7 +154,7 @@ func Start(ctx context.Context, o Options) (*Pod, error) {
 	}
 	go p.run()
 	if q, ok := quotaOf(p.spec); ok {
-		go p.evict(q)
+		p.beside.Go(func() { p.evict(q) })
 	}
 	if o.Measure != nil {
 		go p.measure()

@@ -112,6 +112,7 @@ func (p *Pod) Stop(grace int64) error {
 	<-p.done
 	p.stopOnce.Do(func() {
 		p.cancel()
+		p.beside.Wait()
 		p.stopErr = p.tearDown()
 		close(p.closed)
 	})
