@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
 )
 
 // Selects says whether a selector that is a plain map, as those of Services are,
@@ -17,6 +19,13 @@ func Selects(selector, labels map[string]string) bool {
 		}
 	}
 	return len(selector) > 0
+}
+
+// Matches says whether a selector matches the workload's pods; a broken one, which
+// the API server refuses, matches none.
+func (w *Workload) Matches(s *metav1.LabelSelector) bool {
+	sel, err := metav1.LabelSelectorAsSelector(s)
+	return err == nil && w.Meta != nil && sel.Matches(labels.Set(w.Meta.Labels))
 }
 
 // Unselected gives the Services whose selector matches no pod of PATH, in file

@@ -179,7 +179,7 @@ func (w *walker) front(a *app.App) *app.Workload {
 
 // attack runs jobs against what a lane serves and writes the outcomes into
 // cells. Attacks that share a scene run in order, but for those that only wait;
-// scenes run side by side. Then come those that change their container, and last
+// scenes run side by side, but for those of one pod, whose containers share files. Then come those that change their container, and last
 // those that must act alone, one after another, each target's in one scene.
 func (w *walker) attack(ctx context.Context, stop *Stop, side Side, l *lane, jobs []job, cells map[key]Cell) error {
 	phase := Attacking
@@ -220,15 +220,27 @@ func (w *walker) attack(ctx context.Context, stop *Stop, side Side, l *lane, job
 	}
 	begin := func(j job) { w.emit(AttackStarted{stop.Number, side, j.attack.Name, targetName(j.key.target)}) }
 	scenes := map[sandbox.Target]*scenery{}
-	for _, t := range order {
-		s := &scenery{}
-		scenes[t] = s
+	for _, pod := range byPod(order) {
+		for _, t := range pod {
+			scenes[t] = &scenery{}
+		}
 		group.Go(func() error {
-			w.setUp(gctx, s, l.serving, place{t, false})
-			return w.inScene(gctx, s, shared[t], begin, finish)
+			for _, t := range pod {
+				w.setUp(gctx, scenes[t], l.serving, place{t, false})
+				if err := w.inScene(gctx, scenes[t], shared[t], begin, finish); err != nil {
+					return err
+				}
+			}
+			return nil
 		})
 	}
 	err := group.Wait()
+	for _, pod := range byPod(order) { // what one leaves in a volume, the others of its pod would meet
+		for _, t := range pod[1:] {
+			scenes[t].close()
+			scenes[t] = nil
+		}
+	}
 	// Those that change their container come when nobody needs it any more.
 	clean, ownErr := w.allOwn(ctx, l.serving, own, scenes, begin, finish)
 	if err = errors.Join(err, ownErr); err == nil {
@@ -244,6 +256,22 @@ func (w *walker) attack(ctx context.Context, stop *Stop, side Side, l *lane, job
 	closing.Wait()
 	done(err == nil, w.book.tally(cells, jobs))
 	return err
+}
+
+// byPod groups targets by the pod that they are containers of, in order.
+func byPod(targets []sandbox.Target) [][]sandbox.Target {
+	var pods [][]sandbox.Target
+	at := map[string]int{}
+	for _, t := range targets {
+		i, ok := at[t.Workload]
+		if !ok {
+			i = len(pods)
+			at[t.Workload] = i
+			pods = append(pods, nil)
+		}
+		pods[i] = append(pods[i], t)
+	}
+	return pods
 }
 
 // allAlone runs attacks that must act alone, one after another. Their scenes are

@@ -1,7 +1,6 @@
 package walk
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -67,34 +66,6 @@ func inferred(a *app.App) []app.Check {
 		}
 	}
 	return out
-}
-
-// caller gives the workload as which a Service's port is asked: one that was seen to
-// call it, where no front door leads there, since nobody else is let in then; ""
-// asks as users do.
-func caller(a *app.App, o *app.Object, s *corev1.Service, p corev1.ServicePort) string {
-	if s.Spec.Type == corev1.ServiceTypeNodePort || s.Spec.Type == corev1.ServiceTypeLoadBalancer ||
-		a.InFront(o, int(p.Port), p.Name) {
-		return ""
-	}
-	for _, other := range a.Workloads {
-		for c := range other.Containers() {
-			in := a.Seen.Containers[other.ID()][c.Spec.Name]
-			if in == nil {
-				continue
-			}
-			for _, x := range in.Connects {
-				w := a.Workload(x.Workload)
-				if w == nil || w == other || w.Home() != o.Home() || !app.Selects(s.Spec.Selector, w.Meta.Labels) {
-					continue
-				}
-				if to := p.TargetPort; to.StrVal != "" || x.Port == int(cmp.Or(to.IntVal, p.Port)) {
-					return other.ID()
-				}
-			}
-		}
-	}
-	return ""
 }
 
 func looksLikeHTTP(p corev1.ServicePort) bool {

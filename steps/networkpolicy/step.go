@@ -17,7 +17,6 @@ import (
 	"road/internal/step"
 
 	networkingv1 "k8s.io/api/networking/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
 //go:embed explain.md
@@ -77,7 +76,7 @@ func check(a *app.App) []step.Finding {
 func isolated(a *app.App, w *app.Workload) (ingress, egress bool) {
 	for _, o := range a.Objects {
 		np, ok := o.Typed.(*networkingv1.NetworkPolicy)
-		if !ok || np == nil || o.Home() != w.Home() || !selects(&np.Spec.PodSelector, w) {
+		if !ok || np == nil || o.Home() != w.Home() || !w.Matches(&np.Spec.PodSelector) {
 			continue
 		}
 		in, out := directions(np)
@@ -93,13 +92,6 @@ func directions(np *networkingv1.NetworkPolicy) (ingress, egress bool) {
 	}
 	return slices.Contains(np.Spec.PolicyTypes, networkingv1.PolicyTypeIngress),
 		slices.Contains(np.Spec.PolicyTypes, networkingv1.PolicyTypeEgress)
-}
-
-// selects says whether a selector matches a workload's pods; a broken one, which
-// the API server refuses, matches none.
-func selects(s *metav1.LabelSelector, w *app.Workload) bool {
-	sel, err := metav1.LabelSelectorAsSelector(s)
-	return err == nil && sel.Matches(step.Labels(w.Meta.Labels))
 }
 
 // known says whether runs have shown what a workload needs: what it called
