@@ -11,8 +11,9 @@ import (
 )
 
 // favoured is how much more processor time than its share the run gets while it
-// is favoured. Sixty-four busy programs of the host take half of it then.
-const favoured = 64
+// is favoured: the most that cgroup v2 has a weight for. A hundred busy programs of
+// the host take half of it then.
+const favoured = 100
 
 // watching is the same for the worker, who counts what the pod takes and has to
 // end it: with too little it would come to that seconds late, with too much it

@@ -15,8 +15,8 @@ func TestFavour(t *testing.T) {
 		file, usual, raised string
 		more                []string
 	}{
-		{"cpu/road-a/cpu.shares", "1024", "65536", nil},
-		{"road-a/cpu.weight", "100", "6400", []string{"cgroup.controllers"}},
+		{"cpu/road-a/cpu.shares", "1024", "102400", nil},
+		{"road-a/cpu.weight", "100", "10000", []string{"cgroup.controllers"}},
 	} {
 		root := tree(t, append(c.more, c.file)...)
 		if err := os.WriteFile(filepath.Join(root, c.file), []byte(c.usual+"\n"), 0o644); err != nil {
