@@ -23,6 +23,8 @@ import (
 	"road/internal/report"
 	"road/internal/step"
 	"road/internal/walk"
+
+	"golang.org/x/sys/unix"
 )
 
 // A keeper brings what a walk did back to the user's files. It works outside the
@@ -66,6 +68,9 @@ func (r *run) keeper(write, commit bool) (*keeper, error) {
 	var err error
 	if k.held, err = hold(k.root); errors.Is(err, lock.ErrBusy) {
 		return nil, usage(fmt.Errorf("another road walks %s and will write to it", r.source.path), "wait until it has ended, or leave --write and --commit out")
+	}
+	if err := unix.Access(k.root, unix.W_OK); err != nil {
+		return nil, &fault{HostFault, &os.PathError{Op: "write to", Path: r.source.path, Err: err}, "nothing of the walk could be brought back; leave --write and --commit out to walk a copy"}
 	}
 	if !commit {
 		return k, nil
