@@ -46,7 +46,7 @@ func walked(ctx context.Context, o options) error {
 		{"checks", p.Checks, "on the road"},
 		{"attacks", p.Attacks, "side by side: sums, not wall time"},
 		{"control", p.Control, "side by side: sums, not wall time"},
-		{"figures", p.Figures, "two stops at a time"},
+		{"figures", p.Figures, "two stops at a time where answers are quick"},
 	} {
 		row("walk: all stops, "+x.name, 0, fmt.Sprintf("%.1f s", x.seconds), goal{}, x.more)
 	}

@@ -59,8 +59,9 @@ func (u *unknowns) visit(n *yaml.Node, t reflect.Type, at Path) {
 }
 
 func (u *unknowns) tell(p pair, fields map[string]reflect.Type, at Path) {
-	// What begins with $ tells a strategic merge what to do.
-	if u.seen[p.key] || len(u.faults) == maxFaults || strings.HasPrefix(p.name, "$") {
+	// What begins with $ tells a strategic merge what to do; sops, at the top of what
+	// it has encrypted, is taken out with its keys.
+	if u.seen[p.key] || len(u.faults) == maxFaults || strings.HasPrefix(p.name, "$") || len(at) == 0 && p.name == "sops" {
 		return
 	}
 	u.seen[p.key] = true

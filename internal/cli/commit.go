@@ -69,7 +69,7 @@ func (r *run) keeper(write, commit bool) (*keeper, error) {
 	if k.held, err = hold(k.root); errors.Is(err, lock.ErrBusy) {
 		return nil, usage(fmt.Errorf("another road walks %s and will write to it", r.source.path), "wait until it has ended, or leave --write and --commit out")
 	}
-	if err := unix.Access(k.root, unix.W_OK); err != nil {
+	if err := writable(k.root, r.source.app); err != nil {
 		return nil, &fault{HostFault, &os.PathError{Op: "write to", Path: r.source.path, Err: err}, "nothing of the walk could be brought back; leave --write and --commit out to walk a copy"}
 	}
 	if !commit {
@@ -83,6 +83,18 @@ func (r *run) keeper(write, commit bool) (*keeper, error) {
 		return nil, err
 	}
 	return k, repoFault(k.repo.Clean(r.ctx, must))
+}
+
+// writable fails where nothing can be written: not in the application's folder, nor
+// beside one of its manifests.
+func writable(root string, a *app.App) error {
+	err := unix.Access(root, unix.W_OK)
+	for _, o := range a.Objects {
+		if err == nil || unix.Access(filepath.Join(root, filepath.Dir(filepath.FromSlash(o.File))), unix.W_OK) == nil {
+			return nil
+		}
+	}
+	return err
 }
 
 // repoFault tells what the user has to mend from what the host lacks.

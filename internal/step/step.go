@@ -116,7 +116,7 @@ type Attack struct {
 	OwnPod    bool            // it changes its container where it succeeds, or says in Outcome.Left that it did, so it gets a pod that no attack of this kind has changed, and no other attack comes after it there
 	Waits     bool            // it mostly waits and disturbs no other, so it may act beside them in one scene
 	Alone     bool            // nothing acts beside it on its node, nor anywhere another such attack: it uses up what all pods share; those of a step have one pod of their own together
-	EndsPod   bool            // what stops it ends the pod, so it comes last there, in one that no attack has changed
+	EndsPod   bool            // what stops it ends the pod, so it comes last there, in one that no attack has changed, and few act at once
 	Open      string          // why the road leaves it open; "" for an attack that its step stops
 
 	// Run acts and judges. An error means Unproven with the reason.

@@ -177,10 +177,11 @@ func (w *walker) front(a *app.App) *app.Workload {
 	return a.Workloads[0]
 }
 
-// attack runs jobs against what a lane serves and writes the outcomes into
-// cells. Attacks that share a scene run in order, but for those that only wait;
-// scenes run side by side, but for those of one pod, whose containers share files. Then come those that change their container, and last
-// those that must act alone, one after another, each target's in one scene.
+// attack runs jobs against what a lane serves and writes the outcomes into cells.
+// Attacks that share a scene run in order, but for those that only wait; scenes run
+// side by side, but for those of one pod, whose containers share files. Then come
+// those that change their container, then those that must act alone, one after
+// another, each target's in one scene, and last those that may end their pod.
 func (w *walker) attack(ctx context.Context, stop *Stop, side Side, l *lane, jobs []job, cells map[key]Cell) error {
 	phase := Attacking
 	if side != InSequence {
@@ -329,7 +330,7 @@ func (w *walker) allLast(ctx context.Context, dep sandbox.Deployment, jobs []job
 					*s = scenery{}
 					w.setUp(gctx, s, dep, p)
 				}
-				if err := w.inScene(gctx, s, []job{j}, begin, finish); err != nil {
+				if err := w.actLast(gctx, s, j, begin, finish); err != nil {
 					return err
 				}
 			}
@@ -337,6 +338,19 @@ func (w *walker) allLast(ctx context.Context, dep sandbox.Deployment, jobs []job
 		})
 	}
 	return group.Wait()
+}
+
+// actLast runs an attack that may end its pod while few others do, in the whole walk.
+func (w *walker) actLast(ctx context.Context, s *scenery, j job, begin func(job), finish func(job, Cell)) error {
+	if w.beside != nil {
+		select {
+		case w.beside.last <- struct{}{}:
+			defer func() { <-w.beside.last }()
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return w.inScene(ctx, s, []job{j}, begin, finish)
 }
 
 // tally counts what jobs came to. Others may write into cells at the same time.

@@ -23,10 +23,15 @@ type beside struct {
 	ctx   context.Context
 	slots chan struct{} // one for each deployment that may be attacked at once; nil before the first is
 	alone sync.Mutex    // held by an attack that acts alone
+	last  chan struct{} // one for each attack that may end its pod now
 }
 
+// lastTogether is how many attacks that may end their pods act at once: what they take
+// until then is not there for others.
+const lastTogether = 2
+
 func newBeside(ctx context.Context) *beside {
-	b := &beside{}
+	b := &beside{last: make(chan struct{}, lastTogether)}
 	b.group, b.ctx = errgroup.WithContext(ctx)
 	return b
 }

@@ -41,52 +41,78 @@ func caller(a *app.App, o *app.Object, s *corev1.Service, p corev1.ServicePort) 
 }
 
 // letIn gives the first workload that the policies of the pods behind a Service let in
-// to a port, "" where they let in others too, or nobody holds them. It is what can be
+// to a port, "" where they let in everybody, or nobody holds them. It is what can be
 // known of an application that nobody has seen run yet.
 func letIn(a *app.App, o *app.Object, s *corev1.Service, p corev1.ServicePort) string {
 	first := ""
 	for _, policy := range a.Objects {
 		np, ok := policy.Typed.(*networkingv1.NetworkPolicy)
-		if !ok || policy.Home() != o.Home() || !slices.ContainsFunc(a.Workloads, func(w *app.Workload) bool {
+		if !ok || policy.Home() != o.Home() {
+			continue
+		}
+		i := slices.IndexFunc(a.Workloads, func(w *app.Workload) bool {
 			return w.Home() == o.Home() && app.Selects(s.Spec.Selector, w.Meta.Labels) && w.Matches(&np.Spec.PodSelector)
-		}) {
+		})
+		if i < 0 {
 			continue
 		}
 		for _, rule := range np.Spec.Ingress {
-			if !concerns(rule.Ports, p) {
+			if !concerns(rule.Ports, p, a.Workloads[i]) {
 				continue
 			}
-			if len(rule.From) == 0 {
+			if len(rule.From) == 0 || slices.ContainsFunc(rule.From, everybody) {
 				return ""
 			}
 			for _, peer := range rule.From {
-				i := slices.IndexFunc(a.Workloads, func(w *app.Workload) bool {
-					return peer.PodSelector != nil && peer.NamespaceSelector == nil && w.Home() == o.Home() && !everyone(peer.PodSelector) && w.Matches(peer.PodSelector)
-				})
-				if i < 0 {
-					return "" // users, or whoever it is
+				if j := slices.IndexFunc(a.Workloads, func(w *app.Workload) bool {
+					return peer.PodSelector != nil && peer.NamespaceSelector == nil && w.Home() == o.Home() && w.Matches(peer.PodSelector)
+				}); j >= 0 {
+					first = cmp.Or(first, a.Workloads[j].ID())
 				}
-				first = cmp.Or(first, a.Workloads[i].ID())
 			}
 		}
 	}
 	return first
 }
 
-func everyone(s *metav1.LabelSelector) bool {
-	return len(s.MatchLabels) == 0 && len(s.MatchExpressions) == 0
+// everybody says whether a peer may be whoever asks as users do: an address, or any
+// pod of the namespace or of all.
+func everybody(peer networkingv1.NetworkPolicyPeer) bool {
+	all := func(s *metav1.LabelSelector) bool {
+		return s == nil || len(s.MatchLabels) == 0 && len(s.MatchExpressions) == 0
+	}
+	return peer.IPBlock != nil || all(peer.PodSelector) && all(peer.NamespaceSelector)
 }
 
-// concerns says whether a rule's ports may be the one that a Service's port leads to.
-func concerns(ports []networkingv1.NetworkPolicyPort, p corev1.ServicePort) bool {
-	to := p.TargetPort
-	if to.IntVal == 0 && to.StrVal == "" {
-		to = intstr.FromInt32(p.Port)
+// concerns says whether a rule's ports have the one of a workload's pods that a
+// Service's port leads to.
+func concerns(ports []networkingv1.NetworkPolicyPort, p corev1.ServicePort, w *app.Workload) bool {
+	protocol := cmp.Or(p.Protocol, corev1.ProtocolTCP)
+	number := func(x intstr.IntOrString) int32 {
+		if x.Type == intstr.Int {
+			return x.IntVal
+		}
+		for c := range w.Containers() {
+			for _, named := range c.Spec.Ports {
+				if named.Name == x.StrVal && cmp.Or(named.Protocol, corev1.ProtocolTCP) == protocol {
+					return named.ContainerPort
+				}
+			}
+		}
+		return -1
+	}
+	to := number(p.TargetPort)
+	if to == 0 {
+		to = p.Port
 	}
 	return len(ports) == 0 || slices.ContainsFunc(ports, func(x networkingv1.NetworkPolicyPort) bool {
-		if x.Port == nil || x.Port.Type != to.Type { // a name may stand for the number
+		if x.Protocol != nil && *x.Protocol != protocol || x.Protocol == nil && protocol != corev1.ProtocolTCP {
+			return false
+		}
+		if x.Port == nil {
 			return true
 		}
-		return *x.Port == to || x.EndPort != nil && x.Port.IntVal <= to.IntVal && to.IntVal <= *x.EndPort
+		from := number(*x.Port)
+		return to > 0 && (from == to || x.EndPort != nil && from <= to && to <= *x.EndPort)
 	})
 }

@@ -34,7 +34,11 @@ spec:
 		"all of its port":     {guarded + "  - from: [{podSelector: {matchLabels: {app: job}}}]\n    ports: [{port: 8000, endPort: 9000}]\n", "deployment/job"},
 		"everyone may":        {guarded + "  - from: [{podSelector: {}}]\n", ""},
 		"everyone may, too":   {guarded + "  - from: [{podSelector: {matchLabels: {app: job}}}]\n  - {}\n", ""},
-		"users may, too":      {guarded + "  - from: [{podSelector: {matchLabels: {app: job}}}, {podSelector: {matchLabels: {user: x}}}]\n", ""},
+		"users may, too":      {guarded + "  - from: [{podSelector: {matchLabels: {app: job}}}, {podSelector: {matchLabels: {user: x}}}]\n", "deployment/job"},
+		"others may, too":     {guarded + "  - from: [{namespaceSelector: {matchLabels: {a: b}}}]\n  - from: [{podSelector: {matchLabels: {app: job}}}]\n", "deployment/job"},
+		"a port by its name":  {guarded + "  - from: [{podSelector: {matchLabels: {app: db}}}]\n    ports: [{port: other}]\n  - from: [{podSelector: {matchLabels: {app: job}}}]\n    ports: [{port: 8080}]\n", "deployment/job"},
+		"another protocol":    {guarded + "  - from: [{podSelector: {matchLabels: {app: job}}}]\n    ports: [{port: 8080, protocol: UDP}]\n", ""},
+		"all namespaces may":  {guarded + "  - from: [{namespaceSelector: {}}]\n", ""},
 		"another namespace's": {guarded + "  - from: [{podSelector: {matchLabels: {app: job}}, namespaceSelector: {}}]\n", ""},
 		"the world may":       {guarded + "  - from: [{ipBlock: {cidr: 0.0.0.0/0}}]\n", ""},
 	} {

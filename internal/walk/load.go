@@ -172,12 +172,16 @@ func (r *row) turns(ctx context.Context, shortest int) int {
 		if u == nil {
 			continue
 		}
-		if u.warm(ctx) > time.Second/loadRate/loadTurns {
-			return 1
-		}
-		return min(loadTurns, shortest)
+		return turnsFor(u.warm(ctx), shortest)
 	}
 	return 1
+}
+
+func turnsFor(answer time.Duration, shortest int) int {
+	if answer > time.Second/loadRate/loadTurns {
+		return 1
+	}
+	return min(loadTurns, shortest)
 }
 
 // loadSome measures the stops that stand ready, so many at a time, while nothing

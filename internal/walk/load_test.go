@@ -101,8 +101,8 @@ func TestTogether(t *testing.T) {
 		attacked     int
 		ready        int
 	}{
-		{10 << 20, 0, 4 * n, 102},
-		{10 << 20, 1 << 40, 4 * n, 102},
+		{10 << 20, 0, max(n+2, min(4*n, 102)), 102},
+		{10 << 20, 1 << 40, max(n+2, min(4*n, 102)), 102},
 		{0, 1 << 30, n + 2, loadSide},
 		{1 << 30, 1 << 40, n + 2, 1},
 		{1 << 30, 4 << 30, 1, 1},
@@ -156,13 +156,12 @@ func TestTurns(t *testing.T) {
 	if got := slow.turns(t.Context(), 13); got != 1 {
 		t.Errorf("%d stops at a time whose answers meet", got)
 	}
-	quick := &row{users: []*user{server(0)}}
-	if got := quick.turns(t.Context(), 1); got != 1 {
-		t.Errorf("%d at a time where a row has one", got)
-	}
-	if quick.users[0].warm(t.Context()) < time.Millisecond { // else this machine is too busy to tell
-		if got := quick.turns(t.Context(), 13); got != loadTurns {
-			t.Errorf("%d at a time", got)
+	for _, c := range []struct {
+		answer         time.Duration
+		shortest, want int
+	}{{0, 13, loadTurns}, {time.Millisecond, 1, 1}, {2500 * time.Microsecond, 2, loadTurns}, {2501 * time.Microsecond, 13, 1}} {
+		if got := turnsFor(c.answer, c.shortest); got != c.want {
+			t.Errorf("%+v: %d at a time", c, got)
 		}
 	}
 }

@@ -191,18 +191,20 @@ func (n diskNode) Disk() (sandbox.Disk, error) {
 // that it is taken.
 func TestKeeps(t *testing.T) {
 	taken := sandbox.Disk{Used: fillBytes + mebi}
-	gone := sandbox.Disk{Used: mebi, Evicted: "Usage of EmptyDir volume \"x\" exceeds the limit \"1Mi\"."}
+	gone := sandbox.Disk{Used: 2 * mebi, Evicted: "Usage of EmptyDir volume \"x\" exceeds the limit \"1Mi\"."}
 	for name, c := range map[string]struct {
 		looks   []sandbox.Disk
 		limited bool
 		want    step.Verdict // "" for an error
 	}{
-		"taken":          {[]sandbox.Disk{taken}, false, step.Succeeded},
-		"not counted":    {[]sandbox.Disk{{Used: mebi}}, false, ""},
-		"evicted":        {[]sandbox.Disk{taken, taken, {Used: taken.Used, Evicted: "x"}, gone}, true, step.Blocked},
-		"evicted before": {[]sandbox.Disk{gone}, true, step.Blocked},
+		"taken":                {[]sandbox.Disk{taken}, false, step.Succeeded},
+		"not counted":          {[]sandbox.Disk{{Used: mebi}}, false, ""},
+		"evicted":              {[]sandbox.Disk{taken, taken, {Used: taken.Used, Evicted: "x"}, gone}, true, step.Blocked},
+		"evicted before":       {[]sandbox.Disk{gone}, true, step.Blocked},
+		"kept in spite of it":  {[]sandbox.Disk{taken}, true, step.Succeeded},
+		"limited, not counted": {[]sandbox.Disk{{Used: mebi}}, true, ""},
 	} {
-		f := fill{scene: &sandbox.Scene{Node: diskNode{looks: &c.looks}}, want: fillBytes, before: sandbox.Disk{Used: mebi}}
+		f := fill{scene: &sandbox.Scene{Node: diskNode{looks: &c.looks}}, want: fillBytes, keep: 3 * lookTime, before: sandbox.Disk{Used: mebi}}
 		out, kept, err := f.keeps(t.Context(), place{"/tmp", c.limited})
 		if out.Verdict != c.want || (err != nil) != (c.want == "") || kept == (c.want == step.Blocked) {
 			t.Errorf("%s: %+v, kept %t, %v", name, out, kept, err)

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"road/internal/app"
 	"road/internal/probe"
 	"road/internal/sandbox"
 	"road/internal/step"
@@ -20,15 +21,10 @@ import (
 // a container have. A sixteenth more than the pod may have where that is more.
 const fillBytes = gibi + 64*mebi
 
-// On the disk must be so many times as much room, and so many of these attacks take
-// theirs at once: a node that is full is what they show, and not what they make.
-const (
-	roomFactor = 4
-	fillsAside = 2
-)
-
-// filling holds those that take their room now.
-var filling = make(chan struct{}, fillsAside)
+// roomFactor is how many times as much room has to be on the disk: a node that is full
+// is what the attack shows, and not what it makes. A walk has two of these attacks act
+// at once.
+const roomFactor = 6
 
 // A place is a directory on the node's disk.
 type place struct {
@@ -43,20 +39,14 @@ func diskFill(ctx context.Context, s *sandbox.Scene) (step.Outcome, error) {
 	if err != nil {
 		return step.Outcome{}, err
 	}
-	select {
-	case filling <- struct{}{}:
-		defer func() { <-filling }()
-	case <-ctx.Done():
-		return step.Outcome{}, ctx.Err()
-	}
-	f := fill{scene: s, want: fillBytes}
+	f := fill{scene: s, want: fillBytes, keep: keepTime}
 	if limit := podLimit(s); limit != nil {
 		f.want = max(f.want, limit.Value()/16*17)
 	}
 	if f.before, err = s.Node.Disk(); err != nil {
 		return step.Outcome{}, err
 	}
-	if f.before.Free < roomFactor*f.want {
+	if f.before.Free/roomFactor < f.want {
 		return step.Outcome{Verdict: step.Unproven, Reason: fmt.Sprintf("the disk has %d MiB free, and to take %d MiB of them may disturb others: %d times as much has to be", f.before.Free/mebi, f.want/mebi, roomFactor)}, nil
 	}
 	var refused []string
@@ -87,20 +77,12 @@ func diskFill(ctx context.Context, s *sandbox.Scene) (step.Outcome, error) {
 
 // podLimit is what the pod of the scene may hold of the node's disk in all, nil where
 // nobody says.
-func podLimit(s *sandbox.Scene) (sum *resource.Quantity) {
+func podLimit(s *sandbox.Scene) *resource.Quantity {
 	c := step.Container(s)
 	if c == nil {
 		return nil
 	}
-	for i := range c.Workload.Pod.Containers {
-		if limits := c.Workload.Pod.Containers[i].Resources.Limits; has(limits, corev1.ResourceEphemeralStorage) {
-			if sum == nil {
-				sum = &resource.Quantity{}
-			}
-			sum.Add(limits[corev1.ResourceEphemeralStorage])
-		}
-	}
-	return sum
+	return app.PodLimit(c.Workload.Pod, corev1.ResourceEphemeralStorage)
 }
 
 // diskPlaces gives the directories that lie on the node's disk: those of the
@@ -125,7 +107,7 @@ func diskPlaces(s *sandbox.Scene) ([]place, error) {
 	}
 	for _, m := range c.Spec.VolumeMounts {
 		if v := onDisk[m.Name]; v != nil && !m.ReadOnly {
-			places = append(places, place{path.Clean("/" + m.MountPath), limited || v.SizeLimit != nil})
+			places = append(places, place{path.Clean("/" + m.MountPath), limited || v.SizeLimit != nil && v.SizeLimit.Sign() > 0})
 		}
 	}
 	return places, nil
@@ -135,6 +117,7 @@ func diskPlaces(s *sandbox.Scene) ([]place, error) {
 type fill struct {
 	scene  *sandbox.Scene
 	want   int64
+	keep   time.Duration // for which the node may still evict
 	before sandbox.Disk
 }
 
@@ -156,7 +139,7 @@ func (f fill) keeps(ctx context.Context, p place) (out step.Outcome, kept bool, 
 		}
 		most = max(most, d.Used-f.before.Used)
 		counts := fmt.Sprintf("on the node: %d MiB more on its disk, in %s", most/mebi, p.dir)
-		switch over := time.Since(begun) > keepTime; {
+		switch over := time.Since(begun) > f.keep; {
 		case d.Evicted != "":
 			left, err := f.freed(ctx)
 			return step.Outcome{Verdict: step.Blocked, Evidence: fmt.Sprintf("%s\nevicted: %s\non the node: %d MiB afterwards", counts, d.Evicted, left/mebi)}, false, err
@@ -173,14 +156,15 @@ func (f fill) keeps(ctx context.Context, p place) (out step.Outcome, kept bool, 
 	}
 }
 
-// freed waits until an evicted pod holds no more than before, and gives what it holds.
+// freed waits until an evicted pod holds nothing of what was taken, and gives what it
+// holds. Its log stays, and its last words come to it.
 func (f fill) freed(ctx context.Context) (int64, error) {
 	for begun := time.Now(); ; {
 		d, err := f.scene.Node.Disk()
 		switch {
 		case err != nil:
 			return 0, errors.Join(err, ctx.Err())
-		case d.Used <= f.before.Used:
+		case d.Used-f.before.Used < f.want/2:
 			return d.Used, nil
 		case time.Since(begun) > freeTime:
 			return 0, fmt.Errorf("evicted, and the node still counts %d MiB on its disk, %d before", d.Used/mebi, f.before.Used/mebi)

@@ -83,7 +83,7 @@ func redisFromAStranger(ctx context.Context, s *sandbox.Scene) (step.Outcome, er
 	var name *net.DNSError
 	if errors.As(err, &name) && ctx.Err() == nil && st.host != "" {
 		// Where the whole namespace is denied he can ask for no name. The address
-		// stands in every pod's environment.
+		// he may know: it stands in the environment of pods that want it.
 		addr = net.JoinHostPort(st.host, strconv.Itoa(st.port))
 		changed, err = change(stolen, do)
 	}

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"road/internal/app"
 	"road/internal/sandbox"
 
 	"golang.org/x/sys/unix"
@@ -26,48 +27,48 @@ const (
 
 // A quota is what a pod may hold of the node's disk.
 type quota struct {
-	volumes    map[string]*resource.Quantity // by emptyDir: its sizeLimit
-	containers map[string]resource.Quantity
+	volumes    []allowance        // emptyDirs with a sizeLimit
 	pod        *resource.Quantity // all containers and volumes together; nil for no limit
+	containers []allowance
+}
+
+// An allowance is what one of them may hold.
+type allowance struct {
+	name  string
+	limit resource.Quantity
 }
 
 // quotaOf reads a pod's limits; not ok where it has none.
 func quotaOf(spec *corev1.PodSpec) (q quota, ok bool) {
-	q = quota{map[string]*resource.Quantity{}, map[string]resource.Quantity{}, nil}
 	for i := range spec.Volumes {
 		v := &spec.Volumes[i]
 		if s := v.EmptyDir; s != nil && s.Medium == corev1.StorageMediumDefault && s.SizeLimit != nil && s.SizeLimit.Sign() > 0 {
-			q.volumes[v.Name] = s.SizeLimit
+			q.volumes = append(q.volumes, allowance{v.Name, *s.SizeLimit})
 		}
 	}
 	for i := range spec.Containers {
 		c := &spec.Containers[i]
-		limit, has := c.Resources.Limits[corev1.ResourceEphemeralStorage]
-		if !has {
-			continue
+		if limit, has := c.Resources.Limits[corev1.ResourceEphemeralStorage]; has {
+			q.containers = append(q.containers, allowance{c.Name, limit})
 		}
-		q.containers[c.Name] = limit
-		if q.pod == nil {
-			q.pod = &resource.Quantity{}
-		}
-		q.pod.Add(limit)
 	}
+	q.pod = app.PodLimit(spec, corev1.ResourceEphemeralStorage)
 	return q, q.pod != nil || len(q.volumes) > 0
 }
 
 // exceeded says what of the quota a pod that uses so much exceeds, "" for nothing.
 func (q quota) exceeded(u diskUse) string {
-	for _, name := range sortedKeys(q.volumes) {
-		if limit := q.volumes[name]; u.volumes[name] > limit.Value() {
-			return fmt.Sprintf("Usage of EmptyDir volume %q exceeds the limit %q.", name, limit)
+	for _, v := range q.volumes {
+		if u.volumes[v.name] > v.limit.Value() {
+			return fmt.Sprintf("Usage of EmptyDir volume %q exceeds the limit %q.", v.name, v.limit.String())
 		}
 	}
 	if q.pod != nil && u.sum() > q.pod.Value() {
 		return fmt.Sprintf("Pod ephemeral local storage usage exceeds the total limit of containers %s.", q.pod)
 	}
-	for _, name := range sortedKeys(q.containers) {
-		if limit := q.containers[name]; u.containers[name] > limit.Value() {
-			return fmt.Sprintf("Container %s exceeded its local ephemeral storage limit %q.", name, limit.String())
+	for _, c := range q.containers {
+		if u.containers[c.name] > c.limit.Value() {
+			return fmt.Sprintf("Container %s exceeded its local ephemeral storage limit %q.", c.name, c.limit.String())
 		}
 	}
 	return ""
@@ -93,7 +94,7 @@ func (u diskUse) sum() (n int64) {
 func (p *Pod) diskUse() diskUse {
 	u := diskUse{map[string]int64{}, map[string]int64{}}
 	for name, v := range p.volumes {
-		if v.counted && !v.mounted {
+		if v.counted {
 			u.volumes[name] = blocksBelow(v.path)
 		}
 	}
@@ -153,7 +154,7 @@ func (p *Pod) evict(q quota) {
 		p.end(evictGrace)
 		<-p.done
 		for _, v := range p.volumes {
-			if v.counted && !v.mounted {
+			if v.counted {
 				p.empty(v.path)
 			}
 		}

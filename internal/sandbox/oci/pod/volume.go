@@ -19,7 +19,7 @@ type volume struct {
 	layers   bool   // an image's, whose layers have the pod's ids
 	readOnly bool   // whatever a mount says: ConfigMaps, Secrets and the like
 	mounted  bool   // path is a mount of ours
-	counted  bool   // an emptyDir: what is written counts as the pod's
+	counted  bool   // an emptyDir on disk: what is written counts as the pod's
 }
 
 // makeVolumes makes every volume of the spec, in order.
@@ -69,7 +69,7 @@ func (p *Pod) makeVolume(v *corev1.Volume) (*volume, error) {
 // memory it is a tmpfs, which has it. It is a directory of its own and not an
 // OCI tmpfs mount, because runc gives those the mode of what they cover.
 func (p *Pod) emptyDir(dir string, s *corev1.EmptyDirVolumeSource) (*volume, error) {
-	vol := &volume{path: dir, counted: true}
+	vol := &volume{path: dir, counted: s.Medium == corev1.StorageMediumDefault}
 	if s.Medium == corev1.StorageMediumMemory {
 		vol.path = filepath.Join(p.dir, "volumes", filepath.Base(dir))
 		size := ""
