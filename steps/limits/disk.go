@@ -75,14 +75,10 @@ func diskFill(ctx context.Context, s *sandbox.Scene) (step.Outcome, error) {
 	return step.Outcome{Verdict: step.Blocked, Evidence: strings.Join(refused, "\n")}, nil
 }
 
-// podLimit is what the pod of the scene may hold of the node's disk in all, nil where
-// nobody says.
+// podLimit is what the pod of the scene, which has its container, may hold of the
+// node's disk in all, nil where nobody says.
 func podLimit(s *sandbox.Scene) *resource.Quantity {
-	c := step.Container(s)
-	if c == nil {
-		return nil
-	}
-	return app.PodLimit(c.Workload.Pod, corev1.ResourceEphemeralStorage)
+	return app.PodLimit(step.Container(s).Workload.Pod, corev1.ResourceEphemeralStorage)
 }
 
 // diskPlaces gives the directories that lie on the node's disk: those of the
@@ -148,10 +144,8 @@ func (f fill) keeps(ctx context.Context, p place) (out step.Outcome, kept bool, 
 		case over || !p.limited:
 			return step.Outcome{}, true, fmt.Errorf("%d MiB were taken, and the node does not count them: %s", f.want/mebi, counts)
 		}
-		select {
-		case <-time.After(lookTime):
-		case <-ctx.Done():
-			return step.Outcome{}, true, ctx.Err()
+		if err := untilNextLook(ctx); err != nil {
+			return step.Outcome{}, true, err
 		}
 	}
 }
@@ -169,10 +163,17 @@ func (f fill) freed(ctx context.Context) (int64, error) {
 		case time.Since(begun) > freeTime:
 			return 0, fmt.Errorf("evicted, and the node still counts %d MiB on its disk, %d before", d.Used/mebi, f.before.Used/mebi)
 		}
-		select {
-		case <-time.After(lookTime):
-		case <-ctx.Done():
-			return 0, ctx.Err()
+		if err := untilNextLook(ctx); err != nil {
+			return 0, err
 		}
+	}
+}
+
+func untilNextLook(ctx context.Context) error {
+	select {
+	case <-time.After(lookTime):
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
 	}
 }

@@ -5,7 +5,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"road/internal/app"
@@ -171,7 +170,7 @@ func (p *Pod) empty(dir string) {
 		}
 	}
 	if err != nil {
-		p.note("%s", strings.TrimSpace("the emptyDir of an evicted pod: "+err.Error()))
+		p.note("the emptyDir of an evicted pod: %v", err)
 	}
 }
 
